@@ -1,0 +1,52 @@
+# One command runs every check, and continuous integration runs exactly that: `make test`.
+# Python is the first of these that is there and recent enough. 3.12 and 3.11 come before 3.13, since
+# the second engine (durable-rules) cannot be imported there. Choose another with PYTHON=...
+PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$python; break; fi; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check bench
+
+help: ## show this list
+	@echo "make demo      judge the example patients and print their cards"
+	@echo "make test      every check and every test that this machine can run"
+	@echo "make test-all  the same, after installing what tests need from the system"
+	@echo "make check     format, style, types, architecture and rules; no tests"
+	@echo "make bench     the benchmarks, as ratios taken in one run"
+
+demo: $(STAMP)
+	@$(BIN)/cds check fhir_examples
+
+test: check
+	$(BIN)/pytest -n auto -rs
+
+test-all:
+	@echo "No test needs a system package yet: running the tests."
+	@$(MAKE) --no-print-directory test
+
+check: $(STAMP)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cds lint
+
+bench: $(STAMP)
+	@found=; for script in benchmarks/*.py; do \
+		[ -e "$$script" ] || continue; found=yes; echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done; [ "$$found" ] || echo "There are no benchmarks yet."
+
+$(STAMP): pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or later is needed: none of python3.12, python3.11," \
+		"python3.13, python3 is one. Say which with PYTHON=..." >&2; exit 1; }
+	@echo "Installing into $(VENV) with $(PYTHON) (once, and whenever pyproject.toml changes)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' || { \
+		echo "Not installed. Below Python 3.13 durable-rules is built with a C compiler and Python's" \
+			"headers; PYTHON=python3.13 does without." >&2; exit 1; }
+	@touch $@

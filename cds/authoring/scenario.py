@@ -1,0 +1,251 @@
+"""Scenarios of a pack: read, expanded to FHIR, judged by the front door, compared card by card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+from cds.authoring.shorthand import ShorthandError, expand
+from cds.cards.answer import Answer
+from cds.cards.judge import Judged, Setting, judge, read_input
+from cds.cards.wire import encode
+from cds.rulebook.document import Node, read_document
+from cds.rulebook.model import Rulebook
+from cds.rulebook.pack import RulebookError, load_rulebook
+from cds.rulebook.site import Site
+from cds.values.moment import read_instant, zone
+from cds.values.problem import Place, Problem
+
+_FIXTURES = "fixtures.yaml"
+_EXPECTATIONS = ("expect", "must-not", "says", "unknown", "problems")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario of a file: the input in shorthand and all cards that must come of it."""
+
+    name: str
+    rule: str
+    place: Place
+    body: Mapping[str, object]
+    cards: tuple[tuple[str, str], ...]
+    must_not: tuple[tuple[str, str], ...]
+    says: tuple[str, ...]
+    unknown: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a scenario: nothing in ``failures`` means that it passed."""
+
+    scenario: Scenario
+    failures: tuple[str, ...]
+    judged: Judged | None = None
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """The scenarios of a pack with their fixtures, and what was wrong in the files."""
+
+    root: Path
+    scenarios: tuple[Scenario, ...]
+    fixtures: Mapping[str, object] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def read_suite(root: Path, only: Path | None = None) -> Suite:
+    """The scenarios of the pack in ``root``; those of one file, folder or rule with ``only``."""
+    problems: list[Problem] = []
+    scenarios: list[Scenario] = []
+    for path in _files(root, only):
+        node = read_document(path, _name(path, root), problems)
+        if node is not None:
+            scenarios += _read_file(node, problems)
+    fixtures, defaults = _read_fixtures(root, problems)
+    return Suite(root, tuple(scenarios), fixtures, defaults, tuple(sorted(problems)))
+
+
+def _files(root: Path, only: Path | None) -> list[Path]:
+    if only is None:
+        return sorted(root.glob("*/*.scenarios.yaml"))
+    if only.is_dir():
+        return sorted({*only.glob("*.scenarios.yaml"), *only.glob("*/*.scenarios.yaml")})
+    if only.name.endswith(".scenarios.yaml"):
+        return [only]
+    beside = only.with_suffix(".scenarios.yaml")
+    return [beside] if beside.is_file() else []
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _read_file(node: Node, problems: list[Problem]) -> Iterator[Scenario]:
+    rule = node.get("rule")
+    listed = node.get("scenarios")
+    if listed is None:
+        problems.append(Problem(node.place, "'scenarios' is missing", "scenarios: [...]", "missing"))
+        return
+    for item in listed.items:
+        found = _read_scenario(item, rule.text if rule is not None else "", problems)
+        if found is not None:
+            yield found
+
+
+def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario | None:
+    name = node.get("name")
+    expect = node.get("expect")
+    if name is None or expect is None:
+        missing = "name" if name is None else "expect"
+        problems.append(Problem(node.place, f"'{missing}' is missing", f"{missing}: …", "missing"))
+        return None
+    plain = node.plain()
+    body = {key: value for key, value in plain.items() if key not in _EXPECTATIONS} if isinstance(plain, dict) else {}
+
+    def words(key: str) -> tuple[str, ...]:
+        found = node.get(key)
+        return tuple(item.text for item in found.items) if found is not None else ()
+
+    return Scenario(
+        name=name.text,
+        rule=rule,
+        place=node.place,
+        body=body,
+        cards=_cards(expect, problems),
+        must_not=_cards(node.get("must-not"), problems),
+        says=words("says"),
+        unknown=words("unknown"),
+        problems=words("problems"),
+    )
+
+
+def _cards(node: Node | None, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
+    """Pairs of rule id and indicator; `none` and an empty list are no cards at all."""
+    found: list[tuple[str, str]] = []
+    for item in node.items if node is not None else []:
+        if item.mapping:
+            found += [(rule, level.text) for rule, level in item.mapping.items()]
+        elif ":" in item.text:
+            rule, _, level = item.text.partition(":")
+            found.append((rule.strip(), level.strip()))
+        elif item.text and item.text != "none":
+            found.append((item.text, ""))
+    return tuple(found)
+
+
+def _read_fixtures(root: Path, problems: list[Problem]) -> tuple[dict[str, object], dict[str, object]]:
+    path = root / _FIXTURES
+    if not path.is_file():
+        return {}, {}
+    node = read_document(path, _FIXTURES, problems)
+    plain = node.plain() if node is not None else {}
+    if not isinstance(plain, dict):
+        return {}, {}
+    fixtures, defaults = plain.get("fixtures", {}), plain.get("defaults", {})
+    return (
+        fixtures if isinstance(fixtures, dict) else {},
+        defaults if isinstance(defaults, dict) else {},
+    )
+
+
+# -- running ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs scenarios against one pack; a scenario may switch rules or set parameters of its own."""
+
+    suite: Suite
+    site: Site
+
+    def run(self, scenario: Scenario) -> Outcome:
+        """The outcome; whatever goes wrong is a failure with a reason, never an exception."""
+        try:
+            document = expand(scenario.body, self.suite.fixtures, self.suite.defaults)
+            setting = self._setting(scenario)
+        except (ShorthandError, ValueError) as error:
+            return Outcome(scenario, (str(error),))
+        except RulebookError as error:
+            return Outcome(scenario, tuple(problem.render() for problem in error.problems))
+        charts = read_input(encode(document), scenario.name, setting)
+        judged = list(judge(charts, scenario.name, setting))
+        if len(judged) != 1:
+            return Outcome(scenario, (f"{len(judged)} patients were judged, not one",))
+        return Outcome(scenario, tuple(_failures(scenario, judged[0])), judged[0])
+
+    def run_all(self) -> Iterator[Outcome]:
+        for scenario in self.suite.scenarios:
+            yield self.run(scenario)
+
+    def _setting(self, scenario: Scenario) -> Setting:
+        body = {**self.suite.defaults, **scenario.body}
+        site_zone = zone(str(body.get("timezone", "UTC")))
+        as_of = read_instant(str(body.get("as-of", "")), site_zone)
+        hook = str(body.get("hook", "")) if body.get("hook") == "audit" else ""
+        return Setting(_rulebook(self.suite.root, self._site(body)), as_of, site_zone, hook, "p1")
+
+    def _site(self, body: Mapping[str, object]) -> Site:
+        parameters = body.get("parameters", {})
+        changed = tuple(parameters.items()) if isinstance(parameters, dict) else ()
+        return replace(
+            self.site,
+            parameters=(*self.site.parameters, *((name, str(value)) for name, value in changed)),
+            enable=(*self.site.enable, *_words(body.get("enable"))),
+            disable=(*self.site.disable, *_words(body.get("disable"))),
+            place=None,
+        )
+
+
+@lru_cache(maxsize=32)
+def _rulebook(root: Path, site: Site) -> Rulebook:
+    return load_rulebook(root, site)
+
+
+def _words(value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(str(item) for item in value)
+    return (str(value),) if value else ()
+
+
+def _failures(scenario: Scenario, judged: Judged) -> Iterator[str]:
+    found = judged.answer
+    got = sorted((item.finding.rule.id, item.finding.indicator) for item in found.drawn)
+    wanted = sorted(scenario.cards)
+    for rule, level in wanted:
+        if (rule, level) not in got:
+            yield f"no card {rule}:{level}"
+    for rule, level in got:
+        if (rule, level) not in wanted:
+            yield f"a card that is not listed: {rule}:{level} ({_summary_of(rule, found)})"
+    if len(got) != len(wanted) and set(got) == set(wanted):
+        yield f"{len(got)} cards, not {len(wanted)}"
+    for rule, level in scenario.must_not:
+        if any(card == rule and level in ("", indicator) for card, indicator in got):
+            yield f"a card that must not come: {rule}:{level}"
+    text = "\n".join(f"{card.summary}\n{card.detail}" for card in found.cards)
+    for phrase in scenario.says:
+        if phrase not in text:
+            yield f"no card says: {phrase}"
+    unknown = {verdict.rule.id for verdict in found.unknown}
+    for rule in scenario.unknown:
+        if rule not in unknown:
+            yield f"{rule} is not unknown"
+    told = "\n".join(problem.render() for problem in judged.problems)
+    for phrase in scenario.problems:
+        if phrase not in told:
+            yield f"no problem says: {phrase}"
+
+
+def _summary_of(rule: str, found: Answer) -> str:
+    for item, card in zip(found.drawn, found.cards, strict=True):
+        if item.finding.rule.id == rule:
+            return card.summary
+    return ""

@@ -1,0 +1,142 @@
+"""One line for each thing that was found: what, where, when, how surely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cds.cards.markdown import cap, escape
+from cds.chart.model import Coverage, MedicationRecord
+from cds.engine.binding import Bound
+from cds.engine.exposure import Reading, certainty_of
+from cds.engine.fact import Fact
+from cds.engine.finding import Finding, Review
+from cds.engine.value import Missing, Moment, Words, render, render_days
+from cds.values.truth import Truth
+
+_LONG = 120
+
+
+def found_lines(finding: Finding) -> list[str]:
+    """Markdown lines for the facts behind a finding, each with its resources."""
+    names = finding.rule.card.lists or tuple(clause.name for clause in finding.rule.facts)
+    seen: dict[str, None] = {}
+    for name in names:
+        for bound in finding.bound.get(name, ()):
+            for line in _lines(bound):
+                seen.setdefault(line)
+    return list(seen)
+
+
+def _lines(bound: Bound) -> Iterable[str]:
+    fact = bound.fact
+    match fact.kind:
+        case "medication":
+            return _medication(bound)
+        case "procedure":
+            return [_operation(fact)]
+        case "source":
+            return []
+        case _:
+            sources = ", ".join(str(source) for source in fact.sources)
+            doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
+            return [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
+
+
+def _medication(bound: Bound) -> list[str]:
+    fact = bound.fact
+    if fact.exposure is None:
+        return []
+    told = [reading for reading in fact.exposure.readings if reading.row is not None]
+    parts = [_reading(reading) for reading in told]
+    name = escape(cap(fact.name, _LONG))
+    dose = fact.value("daily-dose")
+    amount = f", {escape(render(dose))} a day" if not isinstance(dose, Missing) else ""
+    return [f"{name}{amount}: " + "; ".join(part for part in parts if part)]
+
+
+def _reading(reading: Reading) -> str:
+    """How one resource contributes: ``covers 1 Jun to 10 Jun 2026 (MedicationDispense/d1)``."""
+    assert reading.row is not None
+    record = reading.record
+    where = f"({escape(str(record.source))})"
+    status = escape(record.status)
+    if reading.status != record.status:
+        status = f"{escape(reading.status)} then, {status} since"
+    if reading.row.counts_as == "draft":
+        return f"being ordered {where}"
+    if reading.row.counts_as == "nothing":
+        return f"{status}, does not count: {reading.row.because} {where}"
+    if reading.row.counts_as == "denial":
+        return f"recorded as not taken {where}"
+    certainty = _certainty(record)
+    return f"{status}, {_covers(reading)}{certainty} {where}"
+
+
+def _covers(reading: Reading) -> str:
+    spans = reading.spans.get("exposure", ())
+    if spans:
+        ends = [span.end for span in spans]
+        start = f"from {render_days(spans[0].start)}" if spans[0].start is not None else "start not recorded"
+        if any(end is None for end in ends):
+            return f"{start}, no end recorded"
+        end = max(end for end in ends if end is not None and end.latest)  # type: ignore[type-var]
+        return f"covers {start.removeprefix('from ')} to {render_days(end)}"
+    because = reading.row.because if reading.row is not None else ""
+    for label in ("possibility", "hint"):
+        for span in reading.spans.get(label, ()):
+            because = span.because or because
+    return f"possible only: {because}" if because else "possible only"
+
+
+_CERTAINTIES = {
+    "text": ", known from free text only",
+    "conflict": ", its code and its name disagree",
+    "shape": ", recognised by the shape of its name only",
+}
+
+
+def _certainty(record: MedicationRecord) -> str:
+    words = _CERTAINTIES.get(certainty_of(record), "")
+    note = record.classification.note
+    return words + (f" ({escape(cap(note, _LONG))})" if note else "")
+
+
+def _operation(fact: Fact) -> str:
+    start = fact.value("start")
+    when = escape(render(start)) if isinstance(start, Moment) else "no date recorded"
+    sources = ", ".join(escape(str(source)) for source in fact.sources)
+    parts = [f"{escape(cap(fact.name, _LONG))}: {when}"]
+    label = fact.value("opioids") if "opioids" in fact.readers else Words(frozenset())
+    if isinstance(label, Words) and label.words:
+        parts.append(f"need: {', '.join(sorted(label.words))}")
+    notes = fact.plan.notes if fact.plan is not None else ()
+    parts += [escape(note) for note in notes]
+    if len(fact.sources) == 1:
+        parts.append("one entry only tells of it")
+    return f"{'; '.join(parts)} ({sources})"
+
+
+_STATES = {
+    Coverage.SUPPLIED: "",
+    Coverage.EMPTY: " (none found)",
+    Coverage.ABSENT: " (not supplied)",
+    Coverage.FORBIDDEN: " (refused)",
+    Coverage.FAILED: " (could not be retrieved)",
+    Coverage.TRUNCATED: " (came only in part)",
+    Coverage.UNRESOLVED: " (names a drug that could not be found)",
+}
+_GOOD = (Coverage.SUPPLIED, Coverage.EMPTY)
+
+
+def checked_line(review: Review, unseen: str) -> str:
+    """What was looked at and what was not: one line that keeps silence from reading as safe."""
+    coverage = review.chart.coverage
+    good = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state in _GOOD]
+    bad = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state not in _GOOD]
+    line = f"**Checked:** {', '.join(good) or 'nothing'}."
+    line += f" **Not checked:** {', '.join([*bad, *([unseen] if unseen else [])]) or 'nothing else known'}."
+    if review.unclassified:
+        names = ", ".join(escape(name) for name in review.unclassified[:5])
+        more = f" and {len(review.unclassified) - 5} more" if len(review.unclassified) > 5 else ""
+        line += f" **Could not be classified:** {names}{more}."
+    return line

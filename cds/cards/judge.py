@@ -1,0 +1,75 @@
+"""The one path: bytes of an input to answers, one per patient. All doors come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from cds.cards.answer import Answer, answer
+from cds.chart.intake import Call
+from cds.chart.model import Chart
+from cds.chart.reader import Charts, read_charts
+from cds.engine.frame import Hook
+from cds.engine.review import review
+from cds.rulebook.model import Rulebook
+from cds.values.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is judged by, and when: everything but the record itself."""
+
+    rulebook: Rulebook
+    as_of: datetime
+    zone: ZoneInfo
+    hook: str = ""
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One patient of one input: the answer, and the problems of the record."""
+
+    input: str
+    patient: str
+    answer: Answer
+    problems: tuple[Problem, ...]
+
+
+def read_input(data: bytes, name: str, setting: Setting) -> Charts:
+    """The charts of an input, read with the pack's words in the site's zone."""
+    understood = {
+        kind: definition.understood for kind, definition in setting.rulebook.definitions.items()
+    }
+    return read_charts(data, name, setting.rulebook.terminology, setting.zone, understood)
+
+
+def judge(charts: Charts, name: str, setting: Setting) -> Iterator[Judged]:
+    """The answers, in the order of the charts; problems of the input go with its first patient."""
+    problems = charts.problems
+    for chart in charts.charts:
+        if setting.patient and chart.patient.id != setting.patient.removeprefix("Patient/"):
+            continue
+        found = judge_chart(chart, charts.call, setting)
+        told = tuple(sorted({*problems, *chart.problems, *found.review.problems}))
+        yield Judged(name, chart.patient.id, found, told)
+        problems = ()
+
+
+def judge_chart(chart: Chart, call: Call | None, setting: Setting) -> Answer:
+    """The answer for one chart."""
+    hook = Hook(setting.hook or _hook(chart, call), call.selections if call is not None else None)
+    as_of = setting.as_of.astimezone(setting.zone)
+    return answer(review(chart, setting.rulebook, hook, as_of), setting.rulebook)
+
+
+def _hook(chart: Chart, call: Call | None) -> str:
+    """The request's hook; else order-sign where something is drafted, else patient-view."""
+    if call is not None:
+        return call.hook
+    drafted = any(record.drafted for course in chart.courses for record in course.records) or any(
+        record.drafted for operation in chart.operations for record in operation.records
+    )
+    return "order-sign" if drafted else "patient-view"

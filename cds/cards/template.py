@@ -1,0 +1,72 @@
+"""Fills the placeholders of a card's text with what was found."""
+
+from __future__ import annotations
+
+import re
+
+from cds.cards.markdown import cap, clean, escape
+from cds.cards.model import SUMMARY_LIMIT
+from cds.engine.binding import Bound
+from cds.engine.finding import Finding
+from cds.engine.value import Missing, Value, Words, render
+from cds.rulebook.model import Rulebook
+from cds.values.truth import Truth
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+# A drug's name may be a line long; a summary has room for so much of it.
+_NAME_LIMITS = (40, 28, 18, 10)
+
+
+def fill(text: str, finding: Finding, rulebook: Rulebook, *, name_limit: int = 80) -> str:
+    """The text with its placeholders filled; plain text, not yet escaped."""
+    return _PLACEHOLDER.sub(lambda match: _filled(match[1], finding, rulebook, name_limit), text)
+
+
+def fill_markdown(text: str, finding: Finding, rulebook: Rulebook) -> str:
+    """The text as Markdown: what comes from the record is escaped, the author's words are not."""
+    return _PLACEHOLDER.sub(lambda match: escape(_filled(match[1], finding, rulebook, 80)), text)
+
+
+def summary(finding: Finding, rulebook: Rulebook) -> str:
+    """The summary, shorter than 140 characters whatever the record calls things."""
+    template = finding.rule.card.summary
+    for limit in _NAME_LIMITS:
+        text = clean(fill(template, finding, rulebook, name_limit=limit))
+        if len(text) <= SUMMARY_LIMIT:
+            return text
+    return cap(text, SUMMARY_LIMIT)
+
+
+def _filled(word: str, finding: Finding, rulebook: Rulebook, limit: int) -> str:
+    name, _, field = word.partition(".")
+    if word == "missing":
+        return cap("; ".join(finding.missing) or "no details", max(limit, 20))
+    if name in finding.wordings:
+        return fill(finding.wordings[name], finding, rulebook, name_limit=limit)
+    if name in finding.lets:
+        return render(finding.lets[name])
+    if name in finding.bound:
+        return _facts(finding.bound[name], field, limit)
+    parameter = rulebook.parameters.get(word)
+    return f"{parameter.value.normalize():f} {parameter.unit}".strip() if parameter else ""
+
+
+def _facts(bounds: tuple[Bound, ...], field: str, limit: int) -> str:
+    """The facts' names (or a property), certain ones first, each once."""
+    certain = [bound for bound in bounds if bound.truth is Truth.YES] or list(bounds)
+    texts = list(dict.fromkeys(_text(bound, field, limit) for bound in certain))
+    texts = [text for text in texts if text]
+    if len(texts) > 2:
+        return f"{texts[0]} and {len(texts) - 1} more"
+    return " and ".join(texts)
+
+
+def _text(bound: Bound, field: str, limit: int) -> str:
+    if not field:
+        return cap(bound.fact.name, limit)
+    value: Value = bound.fact.value(field)
+    if isinstance(value, Words):
+        return cap("; ".join(sorted(value.words)), max(limit, 30)) if value.words else ""
+    return "not known" if isinstance(value, Missing) else render(value)
+
+

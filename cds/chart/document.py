@@ -1,0 +1,106 @@
+"""Bytes into JSON documents: `.gz` by its magic number, JSON or NDJSON by its shape.
+
+Numbers with a fraction become Decimal: 0.1 mg must stay 0.1 mg.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from cds.chart.fields import Json
+from cds.values.problem import Place, Problem
+
+# What one compressed input may unfold to; a bomb is refused, a year of one patient's notes is not.
+MAX_BYTES = 512 * 1024 * 1024
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+@dataclass(slots=True)
+class Documents:
+    """The JSON values of one input with the line each began in, and what could not be read."""
+
+    values: list[tuple[object, Place]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    ndjson: bool = False
+
+
+def read_documents(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Documents:
+    """The documents in ``data``; never raises. ``name`` is the input as the user named it."""
+    found = Documents()
+    try:
+        data = _unzip(data, max_bytes)
+    except ValueError as error:
+        found.problems.append(Problem(Place(name), str(error), "gzip or plain JSON", "file"))
+        return found
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.strip():
+        found.problems.append(Problem(Place(name), "the input is empty", _ACCEPTED, "file"))
+        return found
+    try:
+        found.values.append((_decode(data), Place(name)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
+        _read_lines(data, name, found, error)
+    return found
+
+
+_ACCEPTED = "a Bundle, a JSON array of resources, NDJSON, or a CDS Hooks request"
+
+
+def _read_lines(data: bytes, name: str, found: Documents, whole: Exception) -> None:
+    lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
+    good = 0
+    bad: list[Problem] = []
+    for number, line in lines:
+        place = Place(name, number)
+        try:
+            found.values.append((_decode(line), place))
+            good += 1
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
+            bad.append(Problem(place, f"this line is not JSON: {_reason(error)}", "one resource a line", "json"))
+    objects = sum(isinstance(value, dict) for value, _ in found.values)
+    if objects == 0 or len(lines) == 1:
+        found.values.clear()
+        found.problems.append(Problem(Place(name), f"not JSON: {_reason(whole)}", _ACCEPTED, "json"))
+        return
+    found.ndjson = True
+    found.problems.extend(bad)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error)
+
+
+def _unzip(data: bytes, max_bytes: int) -> bytes:
+    """The data, unpacked while it is gzip; raises ValueError when damaged or too large."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    out = bytearray()
+    while data:
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            out += unpacker.decompress(data, max_bytes + 1 - len(out))
+        except zlib.error as error:
+            raise ValueError(f"damaged gzip data: {error}") from error
+        if len(out) > max_bytes:
+            raise ValueError(f"unpacks to more than {max_bytes // (1024 * 1024)} MiB")
+        if not unpacker.eof:
+            raise ValueError("damaged gzip data: it ends too early")
+        data = unpacker.unused_data.lstrip(b"\0")
+        if data and not data.startswith(b"\x1f\x8b"):
+            break
+    return bytes(out)
+
+
+def flatten(value: object) -> Iterator[Json]:
+    """The objects of a document: itself, or those of an array."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))

@@ -1,0 +1,197 @@
+"""Reads Condition, AllergyIntolerance, Observation, Task and Patient into records."""
+
+from __future__ import annotations
+
+from cds.chart.fields import (
+    Json,
+    annotations,
+    as_list,
+    as_object,
+    as_text,
+    code_of,
+    date_of,
+    period_of,
+    reference_of,
+)
+from cds.chart.medication import Reading
+from cds.chart.model import (
+    AllergyRecord,
+    ConditionRecord,
+    Patient,
+    ResultRecord,
+    SourceRef,
+    StatementRecord,
+    TaskRecord,
+)
+from cds.chart.operation import read_task_texts
+from cds.terminology.concept import Classification, read_concept
+from cds.values.moment import PartialDate
+from cds.values.quantity import Quantity, read_quantity
+
+
+def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
+    """The record of a Condition; absent codes read as "absent"."""
+    return ConditionRecord(
+        source=_source(resource),
+        status=code_of(resource.get("clinicalStatus")) or "absent",
+        recorded=_first_date(resource, reading, "recordedDate", "assertedDate", "dateRecorded"),
+        attributes={
+            "resource": "Condition",
+            "clinical": code_of(resource.get("clinicalStatus")) or "absent",
+            "verification": code_of(resource.get("verificationStatus")) or "absent",
+            "category": _category(resource),
+            "modified": "yes" if reading.modifiers("condition", resource) else "no",
+        },
+        dates=_condition_dates(resource, reading),
+        modifiers=reading.modifiers("condition", resource),
+        notes=tuple(annotations(resource.get("note"))),
+        classification=reading.terminology.classify(read_concept(resource.get("code")), "condition"),
+    )
+
+
+def _category(resource: Json) -> str:
+    codes = [code_of(item) for item in as_list(resource.get("category"))]
+    return next((code for code in codes if code), "absent")
+
+
+def _condition_dates(resource: Json, reading: Reading) -> dict[str, PartialDate]:
+    onset_start, _ = period_of(resource.get("onsetPeriod"), reading.zone)
+    abated_start, abated_end = period_of(resource.get("abatementPeriod"), reading.zone)
+    found = {
+        "onset": date_of(resource.get("onsetDateTime"), reading.zone) or onset_start,
+        "abated": date_of(resource.get("abatementDateTime"), reading.zone) or abated_end or abated_start,
+        "recorded": _first_date(resource, reading, "recordedDate", "assertedDate", "dateRecorded"),
+    }
+    return {name: date for name, date in found.items() if date is not None}
+
+
+def read_allergy(resource: Json, reading: Reading) -> AllergyRecord:
+    """The record of an AllergyIntolerance."""
+    concept = read_concept(resource.get("code"))
+    return AllergyRecord(
+        source=_source(resource),
+        status=code_of(resource.get("clinicalStatus")) or "absent",
+        recorded=_first_date(resource, reading, "recordedDate", "assertedDate"),
+        attributes={
+            "resource": "AllergyIntolerance",
+            "clinical": code_of(resource.get("clinicalStatus")) or "absent",
+            "verification": code_of(resource.get("verificationStatus")) or "absent",
+            "modified": "yes" if reading.modifiers("allergy", resource) else "no",
+        },
+        dates={},
+        modifiers=reading.modifiers("allergy", resource),
+        classification=reading.terminology.classify(concept, "allergy"),
+    )
+
+
+def read_result(resource: Json, reading: Reading) -> ResultRecord:
+    """The record of an Observation with its value, whatever `value[x]` carries it."""
+    dates = {
+        "effective": date_of(resource.get("effectiveDateTime"), reading.zone)
+        or period_of(resource.get("effectivePeriod"), reading.zone)[0]
+        or date_of(resource.get("effectiveInstant"), reading.zone),
+        "issued": date_of(resource.get("issued"), reading.zone),
+    }
+    ranges = as_object(resource.get("referenceRange"))
+    return ResultRecord(
+        source=_source(resource),
+        status=code_of(resource.get("status")) or "unknown",
+        recorded=dates["issued"] or dates["effective"],
+        attributes={
+            "resource": "Observation",
+            "modified": "yes" if reading.modifiers("result", resource) else "no",
+        },
+        dates={name: date for name, date in dates.items() if date is not None},
+        modifiers=reading.modifiers("result", resource),
+        notes=tuple(annotations(resource.get("note"))),
+        classification=reading.terminology.classify(read_concept(resource.get("code")), "result"),
+        value=_amount(resource.get("valueQuantity")),
+        answer=_answer(resource, reading),
+        high=_amount(ranges.get("high")),
+    )
+
+
+def _answer(resource: Json, reading: Reading) -> Classification | None:
+    value = resource.get("valueCodeableConcept") or resource.get("valueString")
+    if value is None:
+        return None
+    return reading.terminology.classify(read_concept(value), "answer")
+
+
+def _amount(value: object) -> Quantity | None:
+    item = as_object(value)
+    if item.get("comparator"):
+        return None
+    for unit in (item.get("code"), item.get("unit"), "1" if "unit" not in item else None):
+        if unit is None:
+            continue
+        try:
+            return read_quantity(item.get("value"), unit)
+        except ValueError:
+            continue
+    return None
+
+
+def read_statement(resource: Json, reading: Reading, found: Classification) -> StatementRecord:
+    """An entry that speaks of a whole list, with the classification that says so."""
+    return StatementRecord(
+        source=_source(resource),
+        status=code_of(resource.get("status")) or "unknown",
+        recorded=_first_date(resource, reading, "dateAsserted", "recordedDate"),
+        attributes={"resource": as_text(resource.get("resourceType"))},
+        dates={},
+        classification=found,
+    )
+
+
+def read_task(resource: Json, reading: Reading) -> TaskRecord:
+    """A Task's words and what it is about."""
+    links = [reading.index.key(resource.get(name)) for name in ("focus", "basedOn", "reasonReference")]
+    return TaskRecord(
+        source=_source(resource),
+        status=code_of(resource.get("status")) or "unknown",
+        recorded=_first_date(resource, reading, "authoredOn"),
+        attributes={"resource": "Task"},
+        dates={},
+        texts=read_task_texts(resource),
+        links=tuple(link for link in links if link),
+    )
+
+
+def read_patient(resource: Json | None, patient_id: str, reading: Reading) -> Patient:
+    """The person; an absent Patient resource leaves everything but the id unknown."""
+    if resource is None:
+        return Patient(patient_id)
+    died = date_of(resource.get("deceasedDateTime"), reading.zone)
+    return Patient(
+        patient_id,
+        date_of(resource.get("birthDate"), reading.zone),
+        died if died is not None else resource.get("deceasedBoolean") is True,
+        code_of(resource.get("gender")),
+    )
+
+
+def subject_of(resource: Json) -> list[object]:
+    """The References that may name whose record an entry is."""
+    direct = resource.get("subject") or resource.get("patient") or resource.get("for")
+    if direct is not None:
+        return [direct]
+    people = []
+    for item in as_list(resource.get("participant")):
+        actor = as_object(item).get("actor")
+        reference = reference_of(actor)
+        if "Patient/" in reference or reference.startswith("urn:") or as_object(actor).get("type") == "Patient":
+            people.append(actor)
+    return people
+
+
+def _source(resource: Json) -> SourceRef:
+    return SourceRef(as_text(resource.get("resourceType")), as_text(resource.get("id")) or "?")
+
+
+def _first_date(resource: Json, reading: Reading, *names: str) -> PartialDate | None:
+    for name in names:
+        date = date_of(resource.get(name), reading.zone)
+        if date is not None:
+            return date
+    return None

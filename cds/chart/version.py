@@ -1,0 +1,70 @@
+"""One entry per resource: which version of a resource stands, and conflicts between copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from cds.chart.fields import Json, as_object, as_text
+from cds.chart.references import identity
+from cds.values.problem import Place, Problem
+
+_canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource of an input, with its fullUrl and whether it is a draft."""
+
+    resource: Json
+    full_url: str = ""
+    drafted: bool = False
+
+    def as_draft(self) -> Entry:
+        return replace(self, drafted=True)
+
+
+def newest(entries: Iterable[Entry], name: str) -> tuple[list[Entry], list[Problem]]:
+    """The entries, one per type and id, sorted; copies that contradict each other both stay.
+
+    Highest numeric `meta.versionId`, else latest `lastUpdated`, else identical content.
+    """
+    copies: dict[str, list[Entry]] = {}
+    for entry in entries:
+        key = identity(entry.resource) or f"{as_text(entry.resource.get('resourceType'))}/"
+        copies.setdefault(key, []).append(entry)
+    kept: list[Entry] = []
+    problems: list[Problem] = []
+    for key in sorted(copies):
+        stay = _distinct(copies[key]) if key.endswith("/") else _latest(copies[key])
+        if len(stay) > 1 and not key.endswith("/"):
+            what = f"stands {len(stay)} times with different content and no version to choose by; all are read"
+            problems.append(Problem(Place(name, resource=key), what, "one version", "duplicate"))
+        kept += stay
+    return kept, problems
+
+
+def _latest(copies: list[Entry]) -> list[Entry]:
+    if len(copies) == 1:
+        return copies
+    versions = [as_text(_meta(entry).get("versionId")) for entry in copies]
+    if all(version.isdecimal() for version in versions):
+        best = max(int(version) for version in versions)
+        copies = [entry for entry, version in zip(copies, versions, strict=True) if int(version) == best]
+    else:
+        stamps = [as_text(_meta(entry).get("lastUpdated")) for entry in copies]
+        if all(stamps) and len(set(stamps)) > 1:
+            copies = [entry for entry, stamp in zip(copies, stamps, strict=True) if stamp == max(stamps)]
+    return _distinct(copies)
+
+
+def _meta(entry: Entry) -> Json:
+    return as_object(entry.resource.get("meta"))
+
+
+def _distinct(copies: list[Entry]) -> list[Entry]:
+    """Copies with different content, in an order that depends on the content alone."""
+    by_content = {_canonical(entry.resource): entry for entry in copies}
+    return [by_content[content] for content in sorted(by_content)]

@@ -1,0 +1,253 @@
+"""The command line. The only place that reads the clock, opens files by name, and exits."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from cds.cards.judge import Setting
+    from cds.rulebook.model import Rulebook
+    from cds.rulebook.site import Site
+    from cds.values.problem import Problem
+
+DONE, FAILED, UNUSABLE = 0, 1, 2
+
+app = typer.Typer(
+    name="cds",
+    help="Clinical decision support: rules over FHIR records, answered as CDS Hooks cards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Paths = Annotated[list[str], typer.Argument(help="File, folder, glob or - for standard input; .gz is read.", metavar="PATH…")]
+Rules = Annotated[Path | None, typer.Option("--rules", help="Folder of the rule pack [default: the shipped one].")]
+Config = Annotated[Path | None, typer.Option("--config", help="Site configuration: time zone, parameters, groups.")]
+Enable = Annotated[list[str] | None, typer.Option(help="Rule id, group or tag to switch on; may repeat.")]
+Disable = Annotated[list[str] | None, typer.Option(help="Rule id, group or tag to switch off; may repeat.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Judge as of this instant, ISO 8601 with offset [default: now].")]
+Zone = Annotated[str | None, typer.Option("--timezone", help="Site time zone, such as Europe/Vienna [default: the configuration's, else UTC].")]
+HookName = Annotated[str | None, typer.Option("--hook", help="Hook to judge for [default: the request's; order-sign with drafts; else patient-view].")]
+PatientId = Annotated[str | None, typer.Option("--patient", help="Judge only this patient id.")]
+Format = Annotated[str, typer.Option("--format", help="text or json (one line per patient).")]
+
+
+class Stop(Exception):
+    """Ends the command with a message and an exit code; raised nowhere but here."""
+
+    def __init__(self, message: str, code: int = UNUSABLE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _site(config: Path | None, enable: list[str] | None, disable: list[str] | None) -> Site:
+    from dataclasses import replace
+
+    from cds.rulebook.pack import load_site
+    from cds.rulebook.site import Site
+
+    problems: list[Problem] = []
+    site = load_site(config, problems) if config is not None else Site()
+    if problems:
+        raise Stop("\n".join(problem.render() for problem in sorted(problems)))
+    return replace(
+        site, enable=(*site.enable, *(enable or ())), disable=(*site.disable, *(disable or ()))
+    )
+
+
+def _rulebook(rules: Path | None, site: Site) -> Rulebook:
+    from cds.rulebook.pack import RulebookError, load_rulebook, shipped_pack
+
+    try:
+        return load_rulebook(rules or shipped_pack(), site)
+    except RulebookError as error:
+        lines = [problem.render() for problem in error.problems]
+        raise Stop("\n".join([*lines, f"the rules cannot be used: {error}"])) from error
+
+
+def _zone(name: str | None, site: Site) -> ZoneInfo:
+    from cds.values.moment import zone
+
+    try:
+        return zone(name or site.timezone or "UTC")
+    except ValueError as error:
+        raise Stop(f"--timezone: {error}") from error
+
+
+def _as_of(text: str | None, site_zone: ZoneInfo) -> datetime:
+    from cds.values.moment import read_instant
+
+    if text is None:
+        return datetime.now(UTC).astimezone(site_zone)
+    try:
+        return read_instant(text, site_zone)
+    except ValueError as error:
+        raise Stop(f"--as-of: {error}") from error
+
+
+def _setting(
+    rules: Path | None,
+    config: Path | None,
+    enable: list[str] | None,
+    disable: list[str] | None,
+    as_of: str | None,
+    timezone: str | None,
+    hook: str | None,
+    patient: str | None,
+) -> tuple[Setting, list[str]]:
+    """What to judge by, and notes for people (a zone that was assumed)."""
+    from cds.cards.judge import Setting
+    from cds.rulebook.rules import HOOKS
+
+    site = _site(config, enable, disable)
+    if hook is not None and hook not in HOOKS:
+        raise Stop(f"--hook: '{hook}' is no hook; accepted: {', '.join(HOOKS)}")
+    site_zone = _zone(timezone, site)
+    assumed = timezone is None and not site.timezone
+    notes = ["no time zone is configured: days are counted in UTC"] if assumed else []
+    moment = _as_of(as_of, site_zone)
+    return Setting(_rulebook(rules, site), moment, site_zone, hook or "", patient or ""), notes
+
+
+def _choice(value: str, allowed: tuple[str, ...], option: str) -> None:
+    if value not in allowed:
+        raise Stop(f"{option}: '{value}' is not accepted; accepted: {', '.join(allowed)}")
+
+
+@app.command()
+def check(
+    paths: Paths,
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+    as_of: AsOf = None,
+    timezone: Zone = None,
+    hook: HookName = None,
+    patient: PatientId = None,
+    format: Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Judge records and print the cards.
+
+    A Bundle, a list of resources, NDJSON or a CDS Hooks request is judged for each of its patients.
+    """
+    from cds.authoring.console import check_inputs
+
+    _choice(format, ("text", "json"), "--format")
+    setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
+    raise typer.Exit(check_inputs(paths, setting, notes, as_json=format == "json"))
+
+
+@app.command()
+def explain(
+    path: Annotated[str, typer.Argument(help="File or - for standard input.", metavar="PATH")],
+    rule: Annotated[str | None, typer.Option("--rule", help="Explain only this rule.")] = None,
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+    as_of: AsOf = None,
+    timezone: Zone = None,
+    hook: HookName = None,
+    patient: PatientId = None,
+    format: Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Show why each rule fired, did not fire, or could not be decided."""
+    from cds.authoring.console import explain_input
+
+    _choice(format, ("text", "json"), "--format")
+    setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
+    if rule is not None and setting.rulebook.rule(rule) is None:
+        known = ", ".join(item.id for item in setting.rulebook.rules)
+        raise Stop(f"--rule: '{rule}' is no rule that is on; accepted: {known}")
+    raise typer.Exit(explain_input(path, setting, notes, rule or "", as_json=format == "json"))
+
+
+@app.command()
+def lint(
+    path: Annotated[Path | None, typer.Argument(help="Folder of a rule pack [default: --rules or the shipped one].")] = None,
+    rules: Rules = None,
+    config: Config = None,
+    format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",  # noqa: A002
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a rule file and exit.")] = False,
+) -> None:
+    """Check a rule pack: every error at once, each with file, line and column."""
+    from cds.authoring.console import lint_pack
+    from cds.rulebook.pack import shipped_pack
+    from cds.rulebook.schema import render_schema
+
+    if schema:
+        typer.echo(render_schema())
+        raise typer.Exit(DONE)
+    _choice(format, ("text", "json", "github"), "--format")
+    raise typer.Exit(lint_pack(path or rules or shipped_pack(), _site(config, None, None), format))
+
+
+@app.command()
+def test(
+    path: Annotated[Path | None, typer.Argument(help="A scenario file, a rule file or a folder [default: the whole pack].")] = None,
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List passed scenarios too.")] = False,
+    format: Format = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Run scenarios: every card must be listed, an unlisted one fails."""
+    from cds.authoring.console import test_pack
+    from cds.rulebook.pack import shipped_pack
+
+    _choice(format, ("text", "json"), "--format")
+    root = rules or _pack_of(path) or shipped_pack()
+    if path is not None and not path.exists():
+        raise Stop(f"{path}: there is no such file or folder")
+    site = _site(config, enable, disable)
+    _rulebook(root, site)
+    only = None if path is None or path.resolve() == root.resolve() else path
+    raise typer.Exit(test_pack(root, only, site, as_json=format == "json", verbose=verbose))
+
+
+def _pack_of(path: Path | None) -> Path | None:
+    """The pack that a path lies in: the nearest folder above it with a pack.yaml."""
+    if path is None:
+        return None
+    start = path.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / "pack.yaml").is_file()), None)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        import cds
+
+        typer.echo(f"cds {cds.__version__}")
+        raise typer.Exit(DONE)
+
+
+def main() -> None:
+    """Runs the command line; no traceback ever reaches a user."""
+    try:
+        app()
+    except Stop as stop:
+        sys.stderr.write(f"cds: {stop}\n")
+        sys.exit(stop.code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(DONE)
+    except KeyboardInterrupt:
+        sys.stderr.write("cds: interrupted\n")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        sys.stderr.write(f"cds: internal error ({type(error).__name__}); please report it\n")
+        sys.exit(UNUSABLE)

@@ -1,0 +1,381 @@
+"""What a course of a drug counts as at a given moment: taken, possibly taken, hinted at, denied.
+
+The pack's evidence table decides what an entry counts as; here is the arithmetic of intervals:
+starts, ends, supplies, stop dates, what lingers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+
+from cds.chart.model import Course, MedicationRecord
+from cds.engine.frame import Clock
+from cds.engine.value import Span, Spans
+from cds.rulebook.model import EvidenceRow, KindDefinition, Parameter, Profile
+from cds.terminology.concept import Certainty
+from cds.values.moment import DayRange
+from cds.values.quantity import Quantity
+
+_MAX_DAYS = 36_500
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Start and end of one entry, and how the end is known."""
+
+    start: DayRange | None
+    end: DayRange | None
+    known: str  # stop-date, supply, quantity, point, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One entry as judged: its line of the evidence table, its interval, its spans by label."""
+
+    record: MedicationRecord
+    row: EvidenceRow | None
+    interval: Interval
+    status: str
+    spans: Mapping[str, tuple[Span, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """A course as judged. ``readings`` leave out what did not exist yet."""
+
+    readings: tuple[Reading, ...]
+    taken: Spans
+    possible: Spans
+    hinted: Spans
+    on_hold: bool
+    drafted: bool
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        found = (
+            reading.record.classification.note
+            for reading in self.readings
+            if reading.record.classification.note
+        )
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Applies the pack's table at one moment."""
+
+    definition: KindDefinition
+    parameters: Mapping[str, Parameter]
+    clock: Clock
+
+    def judge(self, course: Course, profile: Profile | None) -> Exposure:
+        """The course's spans, after stop dates, caps and denials."""
+        known = [record for record in course.records if self._exists(record)]
+        others = [self._read(record, profile, ()) for record in known if not _is_order(record)]
+        orders = [self._read(record, profile, tuple(others)) for record in known if _is_order(record)]
+        readings = tuple(sorted((*orders, *others), key=lambda reading: reading.record.source))
+        readings = self._stopped(readings)
+        readings = self._denied(readings)
+        return Exposure(
+            readings=readings,
+            taken=_spans(readings, "exposure"),
+            possible=_spans(readings, "possibility"),
+            hinted=_spans(readings, "hint"),
+            on_hold=any(_is_order(item.record) and item.status == "on-hold" for item in readings),
+            drafted=any(item.record.drafted for item in readings),
+        )
+
+    def _exists(self, record: MedicationRecord) -> bool:
+        """Whether the entry was on the record at the moment of judging."""
+        return record.drafted or record.recorded is None or record.recorded.first <= self.clock.now
+
+    # -- one entry --------------------------------------------------------------------------------
+
+    def _read(
+        self, record: MedicationRecord, profile: Profile | None, others: tuple[Reading, ...]
+    ) -> Reading:
+        interval = self._interval(record, profile, others)
+        status = self._status(record, interval)
+        row = self._row(record, interval, status)
+        spans = self._spans_of(row, record, interval) if row is not None else {}
+        spans = self._capped(record, spans, profile)
+        return Reading(record, row, interval, status, spans)
+
+    def _status(self, record: MedicationRecord, interval: Interval) -> str:
+        """The status as it was at the moment: one that only a later event can set is undone."""
+        earlier = self.definition.hindsight.get(record.status)
+        if earlier is not None and interval.end is not None:
+            if interval.end.earliest > self.clock.today.latest:
+                return earlier
+        return record.status
+
+    def _row(self, record: MedicationRecord, interval: Interval, status: str) -> EvidenceRow | None:
+        attributes = {
+            **record.attributes,
+            "status": status,
+            "start": "known" if interval.start is not None else "unknown",
+            "end": interval.known,
+            "asserted": "known" if "asserted" in record.dates else "unknown",
+            "dated": _dated(record),
+            "as-needed": "yes" if record.regimen is not None and record.regimen.as_needed else "no",
+        }
+        return first_row(self.definition.evidence, attributes, record)
+
+    def _interval(
+        self, record: MedicationRecord, profile: Profile | None, others: tuple[Reading, ...]
+    ) -> Interval:
+        kind = record.source.type
+        start = next(
+            (record.dates[name].days for name in self.definition.starts.get(kind, ()) if name in record.dates),
+            None,
+        )
+        for name in self.definition.ends.get(kind, ()):
+            found = self._end(name, record, start, profile, others)
+            if found is not None:
+                return Interval(start, *found)
+        return Interval(start, None, "unknown")
+
+    def _end(
+        self,
+        name: str,
+        record: MedicationRecord,
+        start: DayRange | None,
+        profile: Profile | None,
+        others: tuple[Reading, ...],
+    ) -> tuple[DayRange, str] | None:
+        """The end by one of its sources, and how it is known then; None when that is silent."""
+        if name in ("bounds-end", "effective-end"):
+            date = record.dates.get(name)
+            return (date.days, "stop-date") if date is not None else None
+        if name == "effective-point":
+            date = record.dates.get(name)
+            return (date.days, "point") if date is not None else None
+        if name == "dispensed":
+            return _dispensed(others)
+        if start is None:
+            return None
+        days, known = self._days(name, record, profile)
+        return (start + (days - 1), known) if days > 0 else None
+
+    def _days(self, name: str, record: MedicationRecord, profile: Profile | None) -> tuple[int, str]:
+        """How many days are covered, 0 when it cannot be told."""
+        if name == "cover" and profile is not None:
+            return self.days(profile.values.get("covers", "")) or 0, "supply"
+        if name == "bounds-duration" and record.regimen is not None:
+            return record.regimen.bounds_days or 0, "supply"
+        if name == "days-supply":
+            return _whole(record.supply), "supply"
+        if name == "quantity":
+            worn = self.days(profile.values.get("wear", "")) if profile is not None else None
+            if worn and record.quantity is not None and record.quantity.dimension == "count":
+                return _whole(record.quantity.value * worn), "supply"
+            return _whole(_lasting(record)), "quantity"
+        return 0, "unknown"
+
+    # -- spans ------------------------------------------------------------------------------------
+
+    def _spans_of(
+        self, row: EvidenceRow, record: MedicationRecord, interval: Interval
+    ) -> dict[str, tuple[Span, ...]]:
+        """The days for which the entry counts as what its line says, and what comes after."""
+        label = row.counts_as
+        if label not in ("exposure", "possibility", "hint"):
+            return {}
+        end = self._last_day(row, record, interval)
+        source = str(record.source)
+        found = {label: (Span(interval.start, end, row.because, source),)}
+        if row.then and end is not None:
+            until = self.days(row.then_for)
+            after = Span(end + 1, None if until is None else end + until, row.then_because, source)
+            found[row.then] = (*found.get(row.then, ()), after)
+        return found
+
+    def _last_day(
+        self, row: EvidenceRow, record: MedicationRecord, interval: Interval
+    ) -> DayRange | None:
+        if interval.end is not None and not row.lasts and not (row.open_for and interval.known == "point"):
+            return interval.end
+        lasts = row.lasts or row.open_for
+        start = interval.start
+        if row.open_from and row.open_from in record.dates:
+            start = record.dates[row.open_from].days
+        if lasts == "same-day":
+            return start
+        days = self.days(lasts)
+        return None if days is None or start is None else start + days
+
+    def _capped(
+        self, record: MedicationRecord, spans: Mapping[str, tuple[Span, ...]], profile: Profile | None
+    ) -> Mapping[str, tuple[Span, ...]]:
+        """Lowers what an entry counts as where its certainty allows no more."""
+        attributes = {**record.attributes, "certainty": certainty_of(record), "status": record.status}
+        for cap in self.definition.caps:
+            if not row_matches(cap, attributes, record):
+                continue
+            lower = ("hint",) if cap.counts_as == "hint" else ("possibility",)
+            touched = ("exposure", "possibility") if cap.counts_as == "hint" else ("exposure",)
+            moved = tuple(
+                self._lingering(span, cap, profile) for label in touched for span in spans.get(label, ())
+            )
+            kept = {label: found for label, found in spans.items() if label not in touched}
+            if moved:
+                kept[lower[0]] = (*kept.get(lower[0], ()), *moved)
+            spans = kept
+        return spans
+
+    def _lingering(self, span: Span, cap: EvidenceRow, profile: Profile | None) -> Span:
+        end = span.end
+        if end is not None and cap.lasts:
+            word = profile.values.get(cap.lasts, cap.lasts) if profile is not None else cap.lasts
+            end = end + (self.days(word) or 0)
+        reasons = [cap.because] + ([span.because] if span.because else [])
+        return replace(span, end=end, because="; ".join(reasons))
+
+    def days(self, word: str) -> int | None:
+        """A duration in days: a parameter's name or a number; None for "always" and ""."""
+        parameter = self.parameters.get(word)
+        if parameter is not None:
+            return int(parameter.value)
+        number = word.split(" ")[0]
+        return int(number) if number.isdigit() else None
+
+    # -- entries together ---------------------------------------------------------------------------
+
+    def _stopped(self, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+        """A stop date of the order, or in a statement, ends what its dispenses would still cover."""
+        stops = [
+            reading.interval.end
+            for reading in readings
+            if reading.interval.known == "stop-date"
+            and reading.interval.end is not None
+            and reading.record.source.type in ("MedicationRequest", "MedicationStatement")
+            and reading.row is not None
+            and reading.row.counts_as in ("exposure", "possibility")
+        ]
+        for stop in stops:
+            readings = tuple(_cut(reading, stop) for reading in readings)
+        return readings
+
+    def _denied(self, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+        """What somebody says is not taken is possible at most, if they said so after it began."""
+        denials = [item for item in readings if item.row is not None and item.row.counts_as == "denial"]
+        for denial in denials:
+            said = _said(denial.record)
+            because = denial.row.because if denial.row is not None else ""
+            readings = tuple(_deny(item, said, because) for item in readings)
+        return readings
+
+
+def first_row(
+    rows: tuple[EvidenceRow, ...], attributes: Mapping[str, str], record: MedicationRecord
+) -> EvidenceRow | None:
+    return next((row for row in rows if row_matches(row, attributes, record)), None)
+
+
+def row_matches(row: EvidenceRow, attributes: Mapping[str, str], record: MedicationRecord | None) -> bool:
+    """Whether a line of a table is about this entry."""
+    for name, words in row.conditions:
+        if attributes.get(name, "absent") not in words:
+            return False
+    if not row.concepts:
+        return True
+    return record is not None and any(record.classification.match(concept) for concept in row.concepts)
+
+
+_CERTAINTIES = (Certainty.CODE, Certainty.NAME, Certainty.TEXT, Certainty.SHAPE, Certainty.CONFLICT)
+
+
+def certainty_of(record: MedicationRecord) -> str:
+    """The best certainty with which the drug is known, "unknown" when nothing matched."""
+    found = [match.certainty for match in record.classification.matches]
+    return min(found, key=_CERTAINTIES.index).value if found else "unknown"
+
+
+def _is_order(record: MedicationRecord) -> bool:
+    return record.source.type == "MedicationRequest"
+
+
+def _dated(record: MedicationRecord) -> str:
+    if "effective-point" in record.dates:
+        return "point"
+    return "period" if "effective-start" in record.dates else "none"
+
+
+def _dispensed(others: tuple[Reading, ...]) -> tuple[DayRange, str] | None:
+    """The last day that the order's dispenses cover."""
+    ends = [
+        (reading.interval.end, reading.interval.known)
+        for reading in others
+        if reading.record.source.type == "MedicationDispense"
+        and reading.interval.end is not None
+        and "exposure" in reading.spans
+    ]
+    return max(ends, key=lambda item: item[0].latest) if ends else None
+
+
+def _lasting(record: MedicationRecord) -> Decimal | None:
+    """Days that the quantity lasts at the greatest use: the least that it can last."""
+    regimen, quantity = record.regimen, record.quantity
+    if regimen is None or quantity is None or not regimen.units_per_day:
+        return None
+    amount = _comparable(quantity, regimen.unit_kind)
+    return amount / regimen.units_per_day if amount is not None else None
+
+
+def _comparable(quantity: Quantity, unit_kind: str) -> Decimal | None:
+    if unit_kind == "volume" and quantity.dimension == "volume":
+        return quantity.to("mL").value
+    return quantity.value if unit_kind == quantity.dimension == "count" else None
+
+
+def _whole(days: Decimal | None) -> int:
+    if days is None or days <= 0:
+        return 0
+    return min(int(days.to_integral_value(ROUND_CEILING)), _MAX_DAYS)
+
+
+def _spans(readings: tuple[Reading, ...], label: str) -> Spans:
+    return Spans(tuple(span for reading in readings for span in reading.spans.get(label, ())))
+
+
+def _cut(reading: Reading, stop: DayRange) -> Reading:
+    """The reading with every span that began by ``stop`` ending there."""
+    spans = {}
+    for label, found in reading.spans.items():
+        kept = []
+        for span in found:
+            if span.start is not None and span.start.earliest > stop.latest:
+                # It began after the stop: another course of the drug, or what lingers of this one.
+                if label == "exposure" or reading.interval.start == span.start:
+                    kept.append(span)
+                continue
+            if span.end is None or span.end.latest > stop.latest:
+                span = replace(span, end=stop)
+            kept.append(span)
+        spans[label] = tuple(kept)
+    return replace(reading, spans=spans)
+
+
+def _said(record: MedicationRecord) -> DayRange | None:
+    for name in ("asserted", "effective-end", "effective-start"):
+        if name in record.dates:
+            return record.dates[name].days
+    return None
+
+
+def _deny(reading: Reading, said: DayRange | None, because: str) -> Reading:
+    taken = reading.spans.get("exposure", ())
+    hit = tuple(
+        span
+        for span in taken
+        if said is None or span.start is None or span.start.earliest <= said.latest
+    )
+    if not hit:
+        return reading
+    spans = dict(reading.spans)
+    spans["exposure"] = tuple(span for span in taken if span not in hit)
+    moved = tuple(replace(span, because=because) for span in hit)
+    spans["possibility"] = (*spans.get("possibility", ()), *moved)
+    return replace(reading, spans=spans)

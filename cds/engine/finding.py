@@ -1,0 +1,68 @@
+"""What judging a rule gives: a finding for each thing it is about, fired or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cds.chart.model import Chart
+from cds.engine.binding import Bound
+from cds.engine.frame import Clock, Hook
+from cds.engine.trace import Step
+from cds.engine.value import Value
+from cds.rulebook.model import Indicator, Rule, SuggestionTemplate
+from cds.values.problem import Problem
+from cds.values.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired. ``bound`` are the facts by name; ``subject`` what the card is about."""
+
+    rule: Rule
+    indicator: Indicator
+    bound: Mapping[str, tuple[Bound, ...]]
+    lets: Mapping[str, Value]
+    wordings: Mapping[str, str]
+    offers: tuple[SuggestionTemplate, ...]
+    subject: str
+    missing: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    trace: Step
+
+    @property
+    def key(self) -> str:
+        facts = sorted({bound.fact.key for bounds in self.bound.values() for bound in bounds})
+        return "|".join((self.rule.id, self.subject, *facts))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule on one chart: its strongest truth, findings, and what it could not decide."""
+
+    rule: Rule
+    truth: Truth
+    findings: tuple[Finding, ...]
+    missing: tuple[str, ...]
+    traces: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Everything that judging one chart gave, for whoever writes cards, counts or explanations."""
+
+    chart: Chart
+    hook: Hook
+    clock: Clock
+    verdicts: tuple[Verdict, ...]
+    unclassified: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    about_drafts: bool = False
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for verdict in self.verdicts for finding in verdict.findings)
+
+    @property
+    def unknown(self) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if verdict.truth is Truth.UNKNOWN)

@@ -1,0 +1,176 @@
+"""The pack's words at work: terms, flags, value sets, labels and profiles of a fact."""
+
+from __future__ import annotations
+
+from cds.engine.binding import Bound, Scope
+from cds.engine.expression import Expression
+from cds.engine.fact import Fact
+from cds.engine.sheet import Lexicon, Sheet
+from cds.engine.value import Missing, Value, Words
+from cds.rulebook.model import FactClause, KindDefinition, Profile, Rulebook, Term
+from cds.rulebook.vocabulary import Meaning, meaning_of
+from cds.values.truth import Truth, all_of, any_of, negate
+
+
+class Meanings(Lexicon):
+    """Answers what a word means for a fact, by the definitions of one rulebook."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rulebook = rulebook
+        self.expression = Expression(self.is_word)
+        concepts = frozenset(rulebook.terminology.valuesets)
+        self._meanings = {
+            (kind, word): meaning
+            for kind, definition in rulebook.definitions.items()
+            for word in _words(definition) | concepts
+            if (meaning := meaning_of(word, definition, concepts)) is not None
+        }
+
+    # -- words ------------------------------------------------------------------------------------
+
+    def is_word(self, scope: Scope, fact: Fact, word: str) -> Truth:
+        """``fact is word``; kept per fact, since many rules ask the same."""
+        sheet = scope.sheet
+        found = fact.terms.get(word)
+        if found is None:
+            found = self._is_word(sheet, sheet.judged(fact), word)
+            fact.terms[word] = found
+        return found
+
+    def _is_word(self, sheet: Sheet, fact: Fact, word: str) -> Truth:
+        meaning = self._meanings.get((fact.kind, word))
+        if meaning is Meaning.TERM:
+            term = self.rulebook.definitions[fact.kind].terms[word]
+            return self._term(term, sheet, fact)
+        if meaning is Meaning.FLAG:
+            return fact.flagged(word)
+        return fact.in_concept(word)
+
+    def _term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
+        scope = self._about(sheet, fact, term.facts)
+        if term.unsure is not None and self.expression.truth(term.unsure.test, scope) is not Truth.NO:
+            return Truth.UNKNOWN
+        return self.expression.truth(term.means.test, scope)
+
+    def _about(self, sheet: Sheet, fact: Fact | None, facts: tuple[FactClause, ...] = ()) -> Scope:
+        scope = Scope(sheet)
+        if fact is not None:
+            scope.single["it"] = Bound(fact, Truth.YES)
+        for clause in facts:
+            self.bind(clause, scope)
+        return scope
+
+    def reasons(self, sheet: Sheet, fact: Fact, word: str) -> tuple[str, ...]:
+        """Why a word is unknown of a fact, in plain phrases."""
+        definition = self.rulebook.definitions.get(fact.kind)
+        term = definition.terms.get(word) if definition is not None else None
+        if term is None:
+            found = (f"whether {fact.name} is {word} is not certain",)
+            return found if fact.in_concept(word) is Truth.UNKNOWN else ()
+        scope = self._about(sheet, fact, term.facts)
+        if term.unsure is not None and self.expression.truth(term.unsure.test, scope) is not Truth.NO:
+            return (f"{fact.name}: {term.because or term.unsure.text}",)
+        inner = self.expression.explain(term.means.test, scope).reasons()
+        return inner or ((f"{fact.name}: {term.because}",) if term.because else ())
+
+    # -- labels and profiles -------------------------------------------------------------------------
+
+    def label(self, sheet: Sheet, fact: Fact, label: str) -> Value:
+        """The first choice that is yes; missing when an earlier one cannot be decided."""
+        scope = self._about(sheet, fact)
+        for word, sentence in self.rulebook.definitions[fact.kind].labels[label].choices:
+            truth = self.expression.truth(sentence.test, scope)
+            if truth is Truth.YES:
+                return Words(frozenset({word}))
+            if truth is Truth.UNKNOWN:
+                reasons = self.expression.explain(sentence.test, scope).reasons()
+                return Missing("; ".join(reasons) or f"the {label} of {fact.name} is not known")
+        return Missing(f"no {label} fits {fact.name}")
+
+    def profile(self, sheet: Sheet, fact: Fact, *, alone: bool) -> Profile | None:
+        scope = self._about(sheet, fact)
+        for profile in sheet.definition(fact.kind).profiles:
+            if not any(fact.in_concept(concept) is Truth.YES for concept in profile.concepts):
+                continue
+            if profile.condition is None:
+                return profile
+            # Standing alone is judged by intervals, which need the profile: it is asked second.
+            asks_alone = "isolated" in profile.condition.text
+            if asks_alone and not alone:
+                continue
+            if asks_alone:
+                fact.profile = profile
+            if self.expression.truth(profile.condition.test, scope) is Truth.YES:
+                return profile
+        return None
+
+    def classes(self, fact: Fact) -> tuple[str, ...]:
+        return fact.profile.concepts if fact.profile is not None else ()
+
+    def unseen(self, sheet: Sheet, kind: str) -> Truth:
+        definition = self.rulebook.definitions[kind]
+        if definition.unseen is None:
+            return Truth.NO
+        return self.expression.truth(definition.unseen.test, self._about(sheet, None, definition.unseen_facts))
+
+    # -- binding -----------------------------------------------------------------------------------------
+
+    def bind(self, clause: FactClause, scope: Scope) -> None:
+        """Binds the clause's name in the scope to every fact that it is or may be about."""
+        found = tuple(self.candidates(clause, scope))
+        scope.sets[clause.name] = found
+        reasons = self.unanswered(clause, scope.sheet)
+        if reasons:
+            scope.unanswered[clause.name] = reasons
+
+    def candidates(self, clause: FactClause, scope: Scope) -> list[Bound]:
+        found = []
+        for fact in scope.sheet.facts(clause.kind):
+            concept = self._of_concept(clause, scope, fact)
+            if concept is Truth.NO:
+                continue
+            truth = min(concept, self._in_state(clause, scope, fact))
+            if truth is not Truth.NO:
+                found.append(Bound(fact, truth))
+        return found
+
+    def _of_concept(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
+        if not clause.concepts or clause.kind == "patient":
+            return Truth.YES
+        found = any_of(self._concept(scope, fact, concept) for concept in clause.concepts)
+        if found is Truth.NO:
+            return found
+        return min(found, negate(any_of(self._concept(scope, fact, word) for word in clause.excluded)))
+
+    def _concept(self, scope: Scope, fact: Fact, concept: str) -> Truth:
+        """A value set; or a term, where the pack defines the class by more than codes."""
+        if self._meanings.get((fact.kind, concept)) is Meaning.TERM:
+            return self.is_word(scope, fact, concept)
+        return fact.in_concept(concept)
+
+    def _in_state(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
+        truth = any_of(self.is_word(scope, fact, word) for word in clause.terms) if clause.terms else Truth.YES
+        if truth is Truth.NO:
+            return truth
+        truth = min(truth, all_of(self.is_word(scope, fact, word) for word in clause.also))
+        if truth is Truth.NO or not clause.where:
+            return truth
+        scope.sheet.judged(fact)
+        inner = scope.inner({clause.name: Bound(fact, Truth.YES)})
+        return min(truth, all_of(self.expression.truth(item.test, inner) for item in clause.where))
+
+    def unanswered(self, clause: FactClause, sheet: Sheet) -> tuple[str, ...]:
+        """What was not seen that could hold such a fact; nothing for facts of the call itself."""
+        definition = self.rulebook.definitions.get(clause.kind)
+        if definition is None or definition.unseen is None:
+            return ()
+        terms = [definition.terms.get(word) for word in clause.terms]
+        if terms and all(term is not None and term.answered for term in terms):
+            return ()
+        truth, reasons = sheet.unseen(clause.kind)
+        return () if truth is Truth.NO else (reasons or (f"the {clause.kind} list",))
+
+
+def _words(definition: KindDefinition) -> frozenset[str]:
+    flags = {flag for profile in definition.profiles for flag in profile.flags}
+    return frozenset(definition.terms) | flags

@@ -1,0 +1,159 @@
+"""What one operation's entries amount to at a given moment: planned or not, when, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cds.chart.model import Operation, OperationRecord, Start
+from cds.engine.exposure import row_matches
+from cds.engine.frame import Clock
+from cds.engine.value import Moment, render_days
+from cds.rulebook.model import EvidenceRow, KindDefinition
+from cds.terminology.concept import CodeableConcept, Classification
+from cds.terminology.terminology import Terminology
+from cds.values.moment import DayRange, PartialDate
+
+_ORDER = ("planned", "possible", "done", "nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource as judged: its line of the table, and when it says that it begins."""
+
+    record: OperationRecord
+    row: EvidenceRow | None
+    start: Moment | None
+    ahead: bool
+
+    @property
+    def label(self) -> str:
+        return self.row.counts_as if self.row is not None else "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An operation as judged; ``start`` is the earliest that its living entries give."""
+
+    entries: tuple[Entry, ...]
+    evidence: str
+    start: Moment | None
+    notes: tuple[str, ...]
+
+    @property
+    def records(self) -> tuple[OperationRecord, ...]:
+        return tuple(entry.record for entry in self.entries)
+
+    @property
+    def living(self) -> tuple[OperationRecord, ...]:
+        return tuple(entry.record for entry in self.entries if entry.label in ("planned", "possible"))
+
+
+def judge_operation(operation: Operation, definition: KindDefinition, clock: Clock) -> Plan:
+    """The operation's plan; entries made after the moment of judging do not exist yet."""
+    known = [record for record in operation.records if _exists(record, clock)]
+    entries = [_entry(record, definition, clock) for record in known]
+    if any(entry.label == "done" for entry in entries):
+        # It has been done, unless an entry that is certainly still ahead says otherwise.
+        entries = [entry for entry in entries if entry.label in ("done", "nothing") or entry.ahead]
+    living = [entry for entry in entries if entry.label in ("planned", "possible")]
+    evidence = min((entry.label for entry in entries), key=_ORDER.index, default="nothing")
+    starts = [entry.start for entry in living if entry.start is not None]
+    start = min(starts, key=_earliest, default=None)
+    return Plan(tuple(entries), evidence, start, _notes(living, start))
+
+
+def _exists(record: OperationRecord, clock: Clock) -> bool:
+    return record.drafted or record.recorded is None or record.recorded.first <= clock.now
+
+
+def _entry(record: OperationRecord, definition: KindDefinition, clock: Clock) -> Entry:
+    start = _start(record, clock)
+    ahead = start is not None and _is_ahead(start, clock)
+    status = definition.hindsight.get(record.status, record.status) if ahead else record.status
+    attributes: Mapping[str, str] = {**record.attributes, "status": status}
+    row = next((row for row in definition.evidence if row_matches(row, attributes, None)), None)
+    return Entry(record, row, start, ahead)
+
+
+def _is_ahead(start: Moment, clock: Clock) -> bool:
+    """Certainly not begun: a timed start after now, or an untimed day that is today or later."""
+    if is_timed(start):
+        return start.first is not None and start.first >= clock.now
+    return start.days.earliest >= clock.today.earliest
+
+
+def is_timed(start: Moment) -> bool:
+    return start.first is not None and start.first == start.last
+
+
+def _earliest(start: Moment) -> tuple[int, datetime]:
+    first = start.first
+    assert first is not None  # every start of an entry comes from a date with instants
+    return start.days.earliest.toordinal(), first
+
+
+def _start(record: OperationRecord, clock: Clock) -> Moment | None:
+    """The next date the entry gives; of a period that has begun, what is left of it."""
+    found = [_moment(start, clock) for start in record.starts]
+    if not found:
+        return None
+    ahead = [moment for moment in found if _is_ahead(moment, clock)]
+    return min(ahead, key=_earliest) if ahead else max(found, key=_earliest)
+
+
+def _moment(start: Start, clock: Clock) -> Moment:
+    moment = Moment.of(start.date)
+    end = start.end
+    if end is None or end.last < clock.now or _is_ahead(moment, clock):
+        return moment
+    # The period has begun and is not over: some day of what is left.
+    days = DayRange(clock.today.earliest, max(end.days.latest, clock.today.earliest))
+    return Moment(days, clock.now, end.last + timedelta(microseconds=1), f"{start.date.text} to {end.text}")
+
+
+def _notes(living: Sequence[Entry], start: Moment | None) -> tuple[str, ...]:
+    """What a reader must be told: dates that differ, entries that stand alone."""
+    dates = {
+        render_days(entry.start.days): str(entry.record.source)
+        for entry in living
+        if entry.start is not None
+    }
+    notes = []
+    if len(dates) > 1 and start is not None:
+        said = ", ".join(f"{day} ({source})" for day, source in sorted(dates.items()))
+        notes.append(f"its entries give different dates, the earliest was taken: {said}")
+    return tuple(notes)
+
+
+# -- what words tell of it -------------------------------------------------------------------------
+
+
+def topics_of(
+    records: Iterable[OperationRecord], terminology: Terminology, topics: tuple[str, ...]
+) -> dict[str, str]:
+    """The pack's topics found in codes and free text, each with what it was found in."""
+    found: dict[str, str] = {}
+    for record in records:
+        for classification in (*record.classifications, *record.services):
+            _collect(classification, topics, f"{record.source}", found)
+        for text in (*record.texts, *record.notes):
+            read = terminology.classify(CodeableConcept((), text), "procedure")
+            _collect(read, topics, f"{record.source}: \"{text}\"", found)
+    return found
+
+
+def _collect(found: Classification, topics: tuple[str, ...], where: str, into: dict[str, str]) -> None:
+    for match in found.matches:
+        if match.valueset in topics:
+            into.setdefault(match.valueset, where)
+
+
+def same_day(record: OperationRecord, day: DayRange) -> bool:
+    """Whether the entry is for that one certain day."""
+    return any(start.date.days == day and day.certain for start in record.starts)
+
+
+def partial(date: PartialDate | None) -> Moment | None:
+    return Moment.of(date) if date is not None else None

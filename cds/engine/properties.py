@@ -1,0 +1,390 @@
+"""How each property of each kind of fact is read (the names are those of the rule vocabulary)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from cds.chart.dosage import Regimen
+from cds.chart.model import (
+    MedicationRecord,
+    OperationRecord,
+    Patient,
+    Record,
+    ResultRecord,
+)
+from cds.engine.fact import Fact, certainty
+from cds.engine.planned import is_timed
+from cds.engine.value import (
+    FOREVER,
+    Count,
+    Missing,
+    Moment,
+    Never,
+    Spans,
+    Value,
+    Words,
+)
+from cds.terminology.concept import Classification
+from cds.values.moment import DayRange
+
+Reader = Callable[[Fact], Value]
+
+
+def words(*found: str) -> Words:
+    return Words(frozenset(word for word in found if word))
+
+
+def _yes(flag: bool) -> Words:
+    return words("yes" if flag else "no")
+
+
+def _sources(fact: Fact) -> Value:
+    return words(*(str(source) for source in fact.sources))
+
+
+def _name(fact: Fact) -> Value:
+    return words(fact.name)
+
+
+# -- medication --------------------------------------------------------------------------------------
+
+
+def _medications(fact: Fact) -> list[MedicationRecord]:
+    return [record for record in fact.records if isinstance(record, MedicationRecord)]
+
+
+def _spans(which: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        assert fact.exposure is not None
+        found: Spans = getattr(fact.exposure, which)
+        return found
+
+    return read
+
+
+def _end(fact: Fact) -> Value:
+    """Last day of the latest exposure; forever while it has no end, never when there was none."""
+    assert fact.exposure is not None
+    ends = [FOREVER if span.end is None else span.end for span in fact.exposure.taken.spans]
+    return Moment(max(ends, key=_latest)) if ends else Never()
+
+
+def _start(fact: Fact) -> Value:
+    assert fact.exposure is not None
+    spans = fact.exposure.taken.spans
+    starts = [span.start for span in spans if span.start is not None]
+    if starts:
+        return Moment(max(starts, key=_latest))
+    for record in _medications(fact):
+        for name in ("bounds-start", "authored"):
+            if name in record.dates:
+                return Moment.of(record.dates[name])
+    return Missing(f"when {fact.name} begins is not recorded")
+
+
+def _latest(day: DayRange) -> tuple[int, int]:
+    return day.latest.toordinal(), day.earliest.toordinal()
+
+
+def _regimen(fact: Fact) -> Regimen | None:
+    """The regimen that counts: the order's, else a statement's, a dispense's, an administration's."""
+    kinds = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+    found = [record for record in _medications(fact) if record.regimen is not None]
+    found.sort(key=lambda record: (kinds.index(record.source.type), record.source))
+    told = [record for record in found if record.regimen and not record.regimen.missing]
+    best = next(iter(told or found), None)
+    return best.regimen if best is not None else None
+
+
+def _daily(fact: Fact) -> Value:
+    regimen = _regimen(fact)
+    if regimen is None:
+        return Missing(f"the dose of {fact.name} is not recorded")
+    if regimen.daily_dose is None:
+        return Missing("; ".join(regimen.missing) or "the daily dose cannot be computed")
+    return regimen.daily_dose
+
+
+def _single(fact: Fact) -> Value:
+    regimen = _regimen(fact)
+    if regimen is None or regimen.single_dose is None:
+        return Missing("the single dose is not recorded")
+    return regimen.single_dose
+
+
+def _dose(fact: Fact) -> Value:
+    """The larger of single and daily dose; missing unless the daily dose is known."""
+    daily, single = _daily(fact), _single(fact)
+    if isinstance(daily, Missing) or isinstance(single, Missing | Never):
+        return daily
+    return max((daily, single), key=_milligrams)
+
+
+def _dose_missing(fact: Fact) -> Value:
+    daily = _daily(fact)
+    return words(daily.reason) if isinstance(daily, Missing) else words()
+
+
+def _milligrams(amount: Value) -> Decimal:
+    return amount.to("mg").value  # type: ignore[union-attr]
+
+
+def _release(fact: Fact) -> Value:
+    return words(*(record.product.release for record in _medications(fact) if record.product is not None))
+
+
+def _drafted(fact: Fact) -> Value:
+    return _yes(any(record.drafted for record in fact.records))
+
+
+def _on_hold(fact: Fact) -> Value:
+    return _yes(fact.exposure is not None and fact.exposure.on_hold)
+
+
+def _reason(fact: Fact) -> Value:
+    found = [reason for record in _medications(fact) for reason in record.reasons]
+    return words(*_valuesets(found))
+
+
+def _valuesets(found: list[Classification]) -> list[str]:
+    return [match.valueset for item in found for match in item.matches]
+
+
+def _medication_because(fact: Fact) -> Value:
+    assert fact.exposure is not None
+    spans = (*fact.exposure.possible.spans, *fact.exposure.hinted.spans)
+    found = [span.because for span in spans if span.because]
+    return words(*found, *fact.exposure.conflicts)
+
+
+_MEDICATION: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _medication_because,
+    "start": _start,
+    "end": _end,
+    "exposure": _spans("taken"),
+    "possibility": _spans("possible"),
+    "hint": _spans("hinted"),
+    "dose": _dose,
+    "dose-missing": _dose_missing,
+    "daily-dose": _daily,
+    "single-dose": _single,
+    "release": _release,
+    "certainty": certainty,
+    "drafted": _drafted,
+    "on-hold": _on_hold,
+    "reason": _reason,
+}
+
+
+# -- procedure ----------------------------------------------------------------------------------------
+
+
+def _operations(fact: Fact) -> tuple[OperationRecord, ...]:
+    assert fact.plan is not None
+    return fact.plan.living or fact.plan.records
+
+
+def _begin(fact: Fact) -> Value:
+    assert fact.plan is not None
+    return fact.plan.start or Missing("its date is not recorded")
+
+
+def _timed(fact: Fact) -> Value:
+    start = _begin(fact)
+    return _yes(isinstance(start, Moment) and is_timed(start))
+
+
+def _attribute(name: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        return words(*(record.attributes.get(name, "absent") for record in _operations(fact)))
+
+    return read
+
+
+def _evidence(fact: Fact) -> Value:
+    assert fact.plan is not None
+    return words(fact.plan.evidence)
+
+
+def _plan_because(fact: Fact) -> Value:
+    assert fact.plan is not None
+    found = [
+        entry.row.because
+        for entry in fact.plan.entries
+        if entry.row is not None and entry.label == "possible" and entry.row.because
+    ]
+    return words(*found)
+
+
+_PROCEDURE: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _plan_because,
+    "start": _begin,
+    "timed": _timed,
+    "priority": _attribute("priority"),
+    "class": _attribute("class"),
+    "elective": _attribute("elective"),
+    "evidence": _evidence,
+    "drafted": _drafted,
+    "certainty": certainty,
+}
+
+
+# -- the others -----------------------------------------------------------------------------------------
+
+
+def _plain(name: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        return words(*(record.attributes.get(name, "absent") for record in fact.records))
+
+    return read
+
+
+def _status(fact: Fact) -> Value:
+    return words(*(record.status for record in fact.records))
+
+
+def _date(*names: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        for record in fact.records:
+            for name in names:
+                if name in record.dates:
+                    return Moment.of(record.dates[name])
+        return Missing(f"no date of {fact.name} is recorded")
+
+    return read
+
+
+def _abated(fact: Fact) -> Value:
+    record: Record = fact.records[0]
+    return Moment.of(record.dates["abated"]) if "abated" in record.dates else Never()
+
+
+def _no_reason(_: Fact) -> Value:
+    return words()
+
+
+_CONDITION: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _no_reason,
+    "clinical": _plain("clinical"),
+    "verification": _plain("verification"),
+    "category": _plain("category"),
+    "modified": _plain("modified"),
+    "recorded": _date("recorded", "onset"),
+    "onset": _date("onset"),
+    "abated": _abated,
+    "certainty": certainty,
+}
+_ALLERGY: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _no_reason,
+    "clinical": _plain("clinical"),
+    "verification": _plain("verification"),
+    "modified": _plain("modified"),
+    "certainty": certainty,
+}
+
+
+def _result(fact: Fact) -> ResultRecord | None:
+    return fact.subject if isinstance(fact.subject, ResultRecord) else None
+
+
+def _result_value(fact: Fact) -> Value:
+    record = _result(fact)
+    if record is None or record.value is None:
+        return Missing(f"{fact.name} has no value that can be compared")
+    return record.value
+
+
+def _result_high(fact: Fact) -> Value:
+    record = _result(fact)
+    return record.high if record is not None and record.high is not None else Missing("no reference range")
+
+
+def _answer(fact: Fact) -> Value:
+    record = _result(fact)
+    if record is None or record.answer is None:
+        return Missing(f"{fact.name} has no coded answer")
+    return words(*_valuesets([record.answer]), record.answer.name.casefold())
+
+
+_RESULT: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _no_reason,
+    "value": _result_value,
+    "high": _result_high,
+    "answer": _answer,
+    "date": _date("effective", "issued"),
+    "status": _status,
+    "modified": _plain("modified"),
+    "certainty": certainty,
+}
+_STATEMENT: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _name,
+    "status": _status,
+}
+
+
+def _born(fact: Fact) -> Value:
+    patient = fact.subject
+    if isinstance(patient, Patient) and patient.born is not None:
+        return Moment.of(patient.born)
+    return Missing("the date of birth is not recorded")
+
+
+def _sex(fact: Fact) -> Value:
+    return words(fact.subject.sex) if isinstance(fact.subject, Patient) else words()
+
+
+_PATIENT: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _no_reason,
+    "born": _born,
+    "sex": _sex,
+}
+_SOURCE: Mapping[str, Reader] = {"name": _name, "source": _sources}
+
+READERS: Mapping[str, Mapping[str, Reader]] = {
+    "medication": _MEDICATION,
+    "procedure": _PROCEDURE,
+    "condition": _CONDITION,
+    "allergy": _ALLERGY,
+    "result": _RESULT,
+    "statement": _STATEMENT,
+    "source": _SOURCE,
+    "patient": _PATIENT,
+}
+
+# Properties that need the whole chart or the pack are read in `sheet`.
+CONTEXTUAL: Mapping[str, frozenset[str]] = {
+    "medication": frozenset(
+        {"route", "says", "isolated", "first-recent-day", "look-back", "washout", "usual-route"}
+    ),
+    "procedure": frozenset({"ahead", "topics", "ordered", "says"}),
+    "source": frozenset({"unseen", "because"}),
+    "patient": frozenset({"age"}),
+}
+
+
+def birthdays(born: DayRange, today: DayRange) -> Count:
+    """Completed years, by calendar birthday."""
+
+    def years(birth: DayRange, earliest: bool) -> Decimal:
+        start = birth.latest if earliest else birth.earliest
+        end = today.earliest
+        return Decimal(end.year - start.year - ((end.month, end.day) < (start.month, start.day)))
+
+    return Count(years(born, True), years(born, False))
+
+

@@ -1,0 +1,42 @@
+"""Why a rule fired, did not, or is unknown: a tree of what was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cds.values.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One clause: its words, its truth, the resources and values behind it, what is missing."""
+
+    text: str
+    truth: Truth
+    steps: tuple[Step, ...] = ()
+    sources: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def walk(self) -> Iterator[Step]:
+        yield self
+        for step in self.steps:
+            yield from step.walk()
+
+    def reasons(self) -> tuple[str, ...]:
+        """Everything that is missing anywhere below, each once."""
+        return tuple(dict.fromkeys(reason for step in self.walk() for reason in step.missing))
+
+    def as_json(self) -> dict[str, object]:
+        """The tree as plain data; what is empty is left out."""
+        found: dict[str, object] = {"clause": self.text, "truth": self.truth.label}
+        if self.sources:
+            found["resources"] = list(self.sources)
+        if self.values:
+            found["values"] = list(self.values)
+        if self.missing:
+            found["missing"] = list(self.missing)
+        if self.steps:
+            found["clauses"] = [step.as_json() for step in self.steps]
+        return found

@@ -1,0 +1,169 @@
+"""Reads `definitions/<kind>.yaml`: what entries count as, and what clinical words mean."""
+
+from __future__ import annotations
+
+from cds.rulebook.document import Node
+from cds.rulebook.model import (
+    EvidenceRow,
+    FactClause,
+    KindDefinition,
+    KINDS,
+    Label,
+    Parameter,
+    Profile,
+    Sentence,
+    Term,
+)
+from cds.rulebook.reading import Author, first
+
+_KEYS = (
+    "kind", "parameters", "starts", "ends", "evidence", "caps", "hindsight", "profiles", "labels",
+    "terms", "unseen", "unseen-facts", "understood", "topics", "orders-of", "order-categories",
+)  # fmt: skip
+_COUNTS_AS = (
+    "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
+)  # fmt: skip
+_PROFILE_KEYS = frozenset({"for", "if", "flags"})
+_PROFILE_VALUES = ("look-back", "first-recent-day", "washout", "covers", "wear", "usual-route")
+
+
+def read_definition(node: Node, author: Author) -> KindDefinition:
+    """What one file says of its kind."""
+    author.only(node, _KEYS, "a definition")
+    kind = author.choice(node, "kind", KINDS, KINDS[0])
+    return KindDefinition(
+        kind=kind,
+        evidence=tuple(_row(item, author) for item in first(node.get("evidence")).items),
+        caps=tuple(_row(item, author) for item in first(node.get("caps")).items),
+        starts=_by_resource(node, "starts"),
+        ends=_by_resource(node, "ends"),
+        profiles=tuple(_profile(item, author) for item in first(node.get("profiles")).items),
+        labels={name: _label(name, item, author) for name, item in _entries(node, "labels")},
+        terms={name: _term(name, item, author) for name, item in _entries(node, "terms")},
+        unseen=author.sentence(node.get("unseen")) if node.get("unseen") else None,
+        unseen_facts=tuple(read_fact(key, item, author) for key, item in _entries(node, "unseen-facts")),
+        hindsight={name: item.text for name, item in _entries(node, "hindsight")},
+        understood=frozenset(author.words(node, "understood")),
+        topics=author.words(node, "topics"),
+        orders_of=author.words(node, "orders-of"),
+        order_categories=frozenset(author.words(node, "order-categories")),
+    )
+
+
+def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:
+    """The numbers of a definition file, each with its range and its reason."""
+    return {name: _parameter(name, item, author) for name, item in _entries(node, "parameters")}
+
+
+def _parameter(name: str, node: Node, author: Author) -> Parameter:
+    author.only(node, ("value", "allowed", "basis", "means"), f"the parameter '{name}'")
+    value, unit = author.amount(node.get("value"), "value")
+    low, high = value, value
+    allowed = author.text(node, "allowed", required=True)
+    ends = [part.strip() for part in allowed.split(" to ")]
+    if len(ends) == 2:
+        place = first(node.get("allowed")).place
+        low, _ = author.amount(Node(ends[0], place), "lower end")
+        high, _ = author.amount(Node(ends[1], place), "upper end")
+    elif allowed:
+        author.error(first(node.get("allowed")).place, f"'{allowed}' is no range", "2 days to 4 days", "value")
+    if not low <= value <= high:
+        author.error(node.place, f"'{name}' is outside what it allows itself", allowed, "value")
+    basis = author.words(node, "basis", required=True)
+    return Parameter(name, value, unit, low, high, basis, author.text(node, "means", required=True), node.place)
+
+
+def _entries(node: Node, key: str) -> list[tuple[str, Node]]:
+    return list(first(node.get(key)).mapping.items())
+
+
+def _by_resource(node: Node, key: str) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(part.text for part in item.items) for name, item in _entries(node, key)}
+
+
+def _row(node: Node, author: Author) -> EvidenceRow:
+    keys = ("if", "for", "counts-as", "becomes", "because", "open-for", "open-from", "lasts", "lingers", "then")
+    author.only(node, keys, "a line of evidence")
+    conditions = tuple(
+        (name, frozenset(part.text for part in item.items)) for name, item in _entries(node, "if")
+    )
+    then, then_for, then_because = _then(first(node.get("then")))
+    counts_as = author.text(node, "counts-as") or author.text(node, "becomes")
+    if counts_as not in _COUNTS_AS:
+        author.error(node.place, f"an entry cannot count as '{counts_as}'", ", ".join(_COUNTS_AS), "value")
+    return EvidenceRow(
+        conditions=conditions,
+        concepts=author.words(node, "for"),
+        counts_as=counts_as,
+        because=author.text(node, "because"),
+        open_for=author.text(node, "open-for"),
+        open_from=author.text(node, "open-from"),
+        lasts=author.text(node, "lasts") or author.text(node, "lingers"),
+        then=then,
+        then_for=then_for,
+        then_because=then_because,
+        place=node.place,
+    )
+
+
+def _then(node: Node) -> tuple[str, str, str]:
+    for label in ("possibility", "hint"):
+        found = node.get(label)
+        if found is not None:
+            return label, found.text, first(node.get("because")).text
+    return "", "", ""
+
+
+def _profile(node: Node, author: Author) -> Profile:
+    author.only(node, (*_PROFILE_KEYS, *_PROFILE_VALUES), "a profile")
+    condition = node.get("if")
+    return Profile(
+        concepts=author.words(node, "for", required=True),
+        condition=author.sentence(condition) if condition is not None else None,
+        flags=frozenset(author.words(node, "flags")),
+        values={key: item.text for key, item in node.mapping.items() if key not in _PROFILE_KEYS},
+        place=node.place,
+    )
+
+
+def _label(name: str, node: Node, author: Author) -> Label:
+    choices = []
+    for item in node.items:
+        for word, sentence in item.mapping.items():
+            choices.append((word, author.sentence(sentence)))
+    if not choices:
+        author.error(node.place, f"the label '{name}' has no choices", "- {word: sentence}", "missing")
+    return Label(name, tuple(choices))
+
+
+def _term(name: str, node: Node, author: Author) -> Term:
+    author.only(node, ("means", "unsure-when", "because", "facts", "answered"), f"the term '{name}'")
+    unsure = node.get("unsure-when")
+    return Term(
+        name=name,
+        facts=tuple(read_fact(key, item, author) for key, item in _entries(node, "facts")),
+        means=author.sentence(node.get("means") or Node("", node.place)),
+        unsure=author.sentence(unsure) if unsure is not None else None,
+        because=author.text(node, "because"),
+        answered=author.text(node, "answered") == "always",
+    )
+
+
+def read_fact(name: str, node: Node, author: Author) -> FactClause:
+    """One fact: which kind, of which concepts, in which state."""
+    author.only(node, (*KINDS, "not", "is", "and", "where"), f"the fact '{name}'")
+    kinds = [kind for kind in KINDS if node.get(kind) is not None]
+    if len(kinds) != 1:
+        author.error(node.place, f"the fact '{name}' needs one kind", " or ".join(KINDS), "missing")
+    kind = kinds[0] if kinds else KINDS[0]
+    where: tuple[Sentence, ...] = tuple(author.sentence(item) for item in first(node.get("where")).items)
+    return FactClause(
+        name=name,
+        kind=kind,
+        concepts=author.words(node, kind) if kinds else (),
+        excluded=author.words(node, "not"),
+        terms=author.words(node, "is"),
+        also=author.words(node, "and"),
+        where=where,
+        place=node.place,
+    )

@@ -1,0 +1,304 @@
+"""The rulebook as the engine reads it: rules, definitions, parameters; frozen and free of YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from cds.rulebook.syntax import Test, Value
+from cds.terminology.terminology import Terminology
+from cds.values.problem import Place
+
+Indicator = Literal["info", "warning", "critical"]
+INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")
+
+# The kinds of fact a rule can ask for. `source` is the coverage manifest, `statement` an entry such
+# as "none known"; the pack's concepts classify the others.
+KINDS = (
+    "medication", "procedure", "condition", "allergy", "result", "statement", "source", "patient",
+)  # fmt: skip
+
+# Concepts of a medication that no value set lists: what a record that nothing classified is.
+PSEUDO_CONCEPTS = frozenset({"unresolved", "unclassified", "classified"})
+
+
+@dataclass(frozen=True, slots=True)
+class FactClause:
+    """``opioid: {medication: opioid, not: maintenance, is: [current, drafted]}``.
+
+    ``concepts`` are alternatives; ``terms`` are alternatives, ``also`` and ``where`` must hold too.
+    """
+
+    name: str
+    kind: str
+    concepts: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    where: tuple[Sentence, ...] = ()
+    place: Place = field(default_factory=Place)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A test with the author's words and where they stand."""
+
+    text: str
+    test: Test
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A computed value (``let``) with the author's words."""
+
+    name: str
+    text: str
+    value: Value
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    indicator: Indicator
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionTemplate:
+    """One offered action. ``target`` is the fact to update or delete, or the template to create."""
+
+    action: Literal["create", "update", "delete"]
+    target: str
+    label: str
+    set: Mapping[str, str]
+    condition: Sentence | None
+    recommended: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTemplate:
+    label: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class CardTemplate:
+    levels: tuple[Level, ...]
+    summary: str
+    why: str
+    uncertain: str
+    options: str
+    lists: tuple[str, ...]
+    wordings: Mapping[str, tuple[tuple[str, Sentence], ...]]
+    suggestions: tuple[SuggestionTemplate, ...]
+    overrides: tuple[str, ...]
+    links: tuple[LinkTemplate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One source statement behind a rule, paraphrased; ``statement`` is an id such as K01 or B02."""
+
+    statement: str
+    source: str
+    section: str
+    says: str
+    strength: str
+    contradicted_by: str
+    beyond: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPolicy:
+    """What a rule's unknown does: another rule speaks for it, or it is counted in silence."""
+
+    defer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    id: str
+    title: str
+    version: str
+    status: str
+    owner: str
+    reviewed: str
+    audience: str
+    hooks: tuple[str, ...]
+    off_on: tuple[str, ...]
+    default_on: bool
+    tags: tuple[str, ...]
+    per: tuple[str, ...]
+    problem: str
+    facts: tuple[FactClause, ...]
+    lets: tuple[Formula, ...]
+    when: tuple[Sentence, ...]
+    unknown: UnknownPolicy
+    remember: str
+    card: CardTemplate
+    evidence: tuple[Evidence, ...]
+    false_positives: tuple[str, ...]
+    place: Place
+
+    @property
+    def group(self) -> str:
+        return self.id.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number of the pack, with the reason for it; ``unit`` is days, hours, a UCUM unit or ""."""
+
+    name: str
+    value: Decimal
+    unit: str
+    low: Decimal
+    high: Decimal
+    basis: tuple[str, ...]
+    means: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    """One line of the table that says what a record counts as; the first that matches decides.
+
+    ``conditions`` pairs an attribute of the record with the words it may have; ``concepts`` limits
+    the row to records of those concepts. An exposure without a known end lasts ``open_for`` (from
+    ``open_from``, else its start); after its end, ``then`` counts for ``then_for``. A possibility
+    ``lasts`` from its start. Durations are names of parameters, "always" or "same-day".
+    """
+
+    conditions: tuple[tuple[str, frozenset[str]], ...]
+    concepts: tuple[str, ...]
+    counts_as: str
+    because: str
+    open_for: str
+    open_from: str
+    lasts: str
+    then: str
+    then_for: str
+    then_because: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a class of fact brings along: look-back, washout, flags. First match wins."""
+
+    concepts: tuple[str, ...]
+    condition: Sentence | None
+    flags: frozenset[str]
+    values: Mapping[str, str]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A clinical word: ``means`` decides; where ``unsure`` is yes the answer is unknown.
+
+    ``answered`` words are about the call itself (its drafts): no source can leave them open.
+    """
+
+    name: str
+    facts: tuple[FactClause, ...]
+    means: Sentence
+    unsure: Sentence | None
+    because: str
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A word chosen by the first sentence that is yes (a dose band, an expectation)."""
+
+    name: str
+    choices: tuple[tuple[str, Sentence], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KindDefinition:
+    """Everything the pack says about one kind of fact."""
+
+    kind: str
+    evidence: tuple[EvidenceRow, ...] = ()
+    caps: tuple[EvidenceRow, ...] = ()
+    starts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    profiles: tuple[Profile, ...] = ()
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    unseen: Sentence | None = None
+    unseen_facts: tuple[FactClause, ...] = ()
+    hindsight: Mapping[str, str] = field(default_factory=dict)
+    understood: frozenset[str] = frozenset()
+    topics: tuple[str, ...] = ()
+    orders_of: tuple[str, ...] = ()
+    order_categories: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemOrder:
+    """Which of several findings about one thing becomes the card: ``by`` names what they share."""
+
+    id: str
+    by: str
+    rules: tuple[str, ...]
+    lines_only: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Findings that become lines of a severer card's detail, within one answer."""
+
+    speaking: frozenset[str]
+    of_groups: frozenset[str]
+    silences: frozenset[str]
+    silenced_groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    problems: Mapping[str, ProblemOrder] = field(default_factory=dict)
+    suppressions: tuple[Suppression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """What ``pack.yaml`` says of itself."""
+
+    id: str
+    title: str
+    version: str
+    source_label: str
+    url: str
+    canonical: str
+    footer_for: str
+    footer_unseen: str
+    badge: str
+    badge_tag: str
+    census: tuple[tuple[str, FactClause], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rulebook:
+    """A whole pack, bound to a site's configuration; ``digest`` names both."""
+
+    pack: Pack
+    rules: tuple[Rule, ...]
+    definitions: Mapping[str, KindDefinition]
+    parameters: Mapping[str, Parameter]
+    precedence: Precedence
+    templates: Mapping[str, object]
+    overrides: Mapping[str, str]
+    sources: Mapping[str, str]
+    terminology: Terminology
+    evidence_url: str
+    digest: str
+
+    def rule(self, rule_id: str) -> Rule | None:
+        return next((rule for rule in self.rules if rule.id == rule_id), None)

@@ -1,0 +1,243 @@
+"""Finds and loads a pack: every file read, every error collected, then one Rulebook or none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cds
+from cds.rulebook.check import check_rulebook
+from cds.rulebook.definitions import read_definition, read_fact, read_parameters
+from cds.rulebook.document import Node, read_document
+from cds.rulebook.model import (
+    FactClause,
+    KindDefinition,
+    Pack,
+    Parameter,
+    Precedence,
+    ProblemOrder,
+    Rule,
+    Rulebook,
+    Suppression,
+)
+from cds.rulebook.reading import Author, first
+from cds.rulebook.rules import read_rule
+from cds.rulebook.site import Site, bind_parameters, is_on, read_site
+from cds.terminology.terminology import Terminology
+from cds.values.problem import Place, Problem, Severity
+
+_TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations"})
+_RESERVED = frozenset({"definitions", "valuesets", "evidence"})
+
+
+class RulebookError(Exception):
+    """A pack that cannot be used; ``problems`` are all of the author's errors, sorted."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(f"{len(problems)} errors in the rules")
+        self.problems = sorted(set(problems))
+
+
+def shipped_pack() -> Path:
+    """The pack inside the installed package, or the checkout's `rules/` beside it."""
+    package = Path(cds.__file__).parent
+    inside = package / "_rules"
+    return inside if inside.is_dir() else package.parent / "rules"
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files of a pack by what they are, and a running digest of their bytes."""
+
+    root: Path
+    problems: list[Problem]
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def read(self, path: Path) -> Node | None:
+        name = path.relative_to(self.root).as_posix()
+        try:
+            self.digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+        except OSError:
+            pass
+        return read_document(path, name, self.problems)
+
+    def one(self, name: str) -> Node | None:
+        path = self.root / name
+        if not path.is_file():
+            self.problems.append(Problem(Place(name), "the file is missing", name, "file"))
+            return None
+        return self.read(path)
+
+    def folder(self, name: str) -> dict[str, Node]:
+        found = {}
+        for path in sorted((self.root / name).glob("*.yaml")):
+            node = self.read(path)
+            if node is not None:
+                found[path.stem] = node
+        return found
+
+    def rules(self) -> list[Node]:
+        found = []
+        for path in sorted(self.root.glob("*/*.yaml")):
+            if path.parent.name in _RESERVED or path.name.endswith(".scenarios.yaml"):
+                continue
+            node = self.read(path)
+            if node is not None:
+                found.append(node)
+        return found
+
+
+def load_rulebook(root: Path, site: Site | None = None) -> Rulebook:
+    """The rulebook of the pack in ``root``, bound to the site; raises RulebookError with all errors.
+
+    Rules that are switched off are left out: nothing downstream has to ask.
+    """
+    problems: list[Problem] = []
+    rulebook = read_pack(root, site or Site(), problems)
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    if errors or rulebook is None:
+        raise RulebookError(errors or problems)
+    return rulebook
+
+
+def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | None:
+    """The rulebook as far as it can be read; ``problems`` receives errors and advice alike."""
+    if not root.is_dir():
+        problems.append(Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file"))
+        return None
+    files = _Files(root, problems)
+    author = Author(problems)
+    head = files.one("pack.yaml")
+    if head is None:
+        return None
+    valuesets = files.folder("valuesets")
+    definitions, parameters = _read_definitions(files, author)
+    rules = tuple(read_rule(node, author) for node in files.rules())
+    bound = bind_parameters(parameters, site, author)
+    rulebook = Rulebook(
+        pack=_read_pack_head(head, author),
+        rules=rules,
+        definitions=definitions,
+        parameters=bound,
+        precedence=_read_precedence(first(files.one("precedence.yaml")), author),
+        templates=_plain_mapping(first(head.get("templates"))),
+        overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
+        sources={key: item.text for key, item in first(files.one("sources.yaml")).mapping.items()},
+        terminology=_terminology(valuesets),
+        evidence_url=site.evidence_url,
+        digest=_digest(files, site),
+    )
+    check_rulebook(rulebook, author, frozenset(_sets(valuesets)))
+    _check_selectors(rulebook, site, author)
+    on = tuple(rule for rule in sorted(rules, key=lambda rule: rule.id) if is_on(rule, site))
+    return Rulebook(**{**_fields(rulebook), "rules": on})
+
+
+def _fields(rulebook: Rulebook) -> dict[str, object]:
+    return {name: getattr(rulebook, name) for name in Rulebook.__slots__}
+
+
+def _read_definitions(
+    files: _Files, author: Author
+) -> tuple[dict[str, KindDefinition], dict[str, Parameter]]:
+    definitions: dict[str, KindDefinition] = {}
+    parameters: dict[str, Parameter] = {}
+    for node in files.folder("definitions").values():
+        definition = read_definition(node, author)
+        if definition.kind in definitions:
+            author.error(node.place, f"'{definition.kind}' is defined twice", "one file a kind", "duplicate")
+        definitions[definition.kind] = definition
+        for name, parameter in read_parameters(node, author).items():
+            if name in parameters:
+                author.error(parameter.place, f"the parameter '{name}' stands twice", "one place", "duplicate")
+            parameters[name] = parameter
+    return definitions, parameters
+
+
+def _sets(valuesets: Mapping[str, Node]) -> dict[str, Node]:
+    return {name: node for name, node in valuesets.items() if name not in _TABLES}
+
+
+def _terminology(valuesets: Mapping[str, Node]) -> Terminology:
+    sets = {name: node.plain() for name, node in _sets(valuesets).items()}
+    tables = {name: node.plain() for name, node in valuesets.items() if name in _TABLES}
+    return Terminology.from_data(
+        {name: data for name, data in sets.items() if isinstance(data, dict)},
+        {name: data for name, data in tables.items() if isinstance(data, dict)},
+    )
+
+
+def _read_pack_head(node: Node, author: Author) -> Pack:
+    keys = ("id", "title", "version", "label", "url", "canonical", "footer", "badge", "templates", "overrides", "census")
+    author.only(node, keys, "pack.yaml")
+    footer, badge = first(node.get("footer")), first(node.get("badge"))
+    return Pack(
+        id=author.text(node, "id", required=True),
+        title=author.text(node, "title", required=True),
+        version=author.text(node, "version", required=True),
+        source_label=author.text(node, "label", required=True),
+        url=author.text(node, "url"),
+        canonical=author.text(node, "canonical", required=True),
+        footer_for=author.text(footer, "for"),
+        footer_unseen=author.text(footer, "unseen"),
+        badge=author.text(badge, "text"),
+        badge_tag=author.text(badge, "tag"),
+        census=tuple(_census(item, author) for item in first(node.get("census")).items),
+    )
+
+
+def _census(node: Node, author: Author) -> tuple[str, FactClause]:
+    """A class of fact to be counted over many charts, with its label."""
+    clause = Node({key: item for key, item in node.mapping.items() if key != "label"}, node.place)
+    return author.text(node, "label", required=True), read_fact("census", clause, author)
+
+
+def _read_precedence(node: Node, author: Author) -> Precedence:
+    author.only(node, ("problems", "suppressions"), "precedence.yaml")
+    problems = {}
+    for name, item in first(node.get("problems")).mapping.items():
+        author.only(item, ("by", "order", "lines-only"), f"the problem '{name}'")
+        problems[name] = ProblemOrder(
+            name, author.text(item, "by"), author.words(item, "order"), author.words(item, "lines-only")
+        )
+    suppressions = []
+    for item in first(node.get("suppressions")).items:
+        author.only(item, ("speaking", "of-groups", "silences", "in-groups", "because"), "a suppression")
+        suppressions.append(
+            Suppression(
+                frozenset(author.words(item, "speaking")),
+                frozenset(author.words(item, "of-groups")),
+                frozenset(author.words(item, "silences")),
+                frozenset(author.words(item, "in-groups")),
+            )
+        )
+    return Precedence(problems, tuple(suppressions))
+
+
+def _plain_mapping(node: Node) -> dict[str, object]:
+    plain = node.plain()
+    return plain if isinstance(plain, dict) else {}
+
+
+def _digest(files: _Files, site: Site) -> str:
+    digest = files.digest.copy()
+    digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _check_selectors(rulebook: Rulebook, site: Site, author: Author) -> None:
+    known = {word for rule in rulebook.rules for word in (rule.id, rule.group, *rule.tags)}
+    for word in (*site.enable, *site.disable):
+        if word not in known:
+            place = first(site.place).place if site.place is not None else Place()
+            author.error(place, f"'{word}' names no rule, group or tag", ", ".join(sorted(known)), "value")
+
+
+def load_site(path: Path, problems: list[Problem]) -> Site:
+    """The site configuration in ``path``; errors are added to ``problems``."""
+    node = read_document(path, str(path), problems)
+    return read_site(node, Author(problems)) if node is not None else Site()
+
+

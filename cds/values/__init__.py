@@ -1,0 +1,1 @@
+"""The ground floor: truth, time, amounts and problems. It imports no other room."""

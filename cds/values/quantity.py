@@ -1,0 +1,380 @@
+"""Amounts: a decimal and a unit, the everyday ways of writing units, and what converts to what.
+
+Units are UCUM codes (https://ucum.org/ucum); what is counted (tablets, patches) has unit ``1``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Literal
+
+Dimension = Literal["mass", "volume", "time", "count", "other"]
+
+_EXACT = Context(prec=80)
+_LARGEST_EXPONENT = 30
+_LONGEST_NUMBER = 60
+_LONGEST_UNIT = 60
+_LONGEST_SHOWN = 40
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_ANNOTATION = re.compile(r"\{[^{}]*\}")
+_POWER = re.compile(r"10[*^][0-9]{1,2}")
+_PER = "/"
+
+_FACTORS: Mapping[Dimension, Mapping[str, Decimal]] = MappingProxyType(
+    {
+        "mass": {
+            "pg": Decimal("0.001"),
+            "ng": Decimal(1),
+            "ug": Decimal(1_000),
+            "mg": Decimal(1_000_000),
+            "g": Decimal(1_000_000_000),
+            "kg": Decimal(1_000_000_000_000),
+        },
+        "volume": {
+            "fL": Decimal("0.000000001"),
+            "uL": Decimal(1),
+            "mL": Decimal(1_000),
+            "dL": Decimal(100_000),
+            "L": Decimal(1_000_000),
+        },
+        # What a prescription means by a month and a year: 30 and 365 days, not UCUM's means.
+        "time": {
+            "s": Decimal(1),
+            "min": Decimal(60),
+            "h": Decimal(3_600),
+            "d": Decimal(86_400),
+            "wk": Decimal(7 * 86_400),
+            "mo": Decimal(30 * 86_400),
+            "a": Decimal(365 * 86_400),
+        },
+        "count": {"1": Decimal(1)},
+    }
+)
+
+_UNITS: Mapping[str, tuple[Dimension, Decimal]] = MappingProxyType(
+    {
+        unit: (dimension, factor)
+        for dimension, factors in _FACTORS.items()
+        for unit, factor in factors.items()
+    }
+)
+
+# Case decides in these: MU is a million units, mU a thousandth; a is a year, A an ampere.
+_OTHER = frozenset(
+    {
+        *("U", "mU", "uU", "kU", "[iU]", "m[iU]", "u[iU]", "k[iU]", "[CFU]", "kat", "ukat"),
+        *("meq", "eq", "mol", "mmol", "umol", "nmol", "pmol", "mosm"),
+        *("%", "mm[Hg]", "Cel", "[degF]", "[pH]", "cm", "mm", "m2"),
+    }
+)
+
+_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        alias: unit
+        for unit, aliases in {
+            "pg": "pg picogram picograms",
+            "ng": "ng nanogram nanograms",
+            "ug": "ug mcg mcgs microgram micrograms microgramme microgrammes",
+            "mg": "mg mgs mgm milligram milligrams milligramme milligrammes",
+            "g": "g gm gms gram grams gramme grammes",
+            "kg": "kg kgs kilogram kilograms kilogramme kilogrammes",
+            "uL": "ul mcl microliter microliters microlitre microlitres",
+            "mL": "ml mls cc milliliter milliliters millilitre millilitres",
+            "dL": "dl deciliter deciliters decilitre decilitres",
+            "L": "l liter liters litre litres",
+            "s": "sec secs second seconds",
+            "min": "min mins minute minutes",
+            "h": "h hr hrs hour hours",
+            "d": "d day days",
+            "wk": "wk wks week weeks",
+            "mo": "mo mos mon month months",
+            "a": "y yr yrs year years",
+            "U": "unt unit units",
+            "[iU]": "iu [iu] international-unit international-units",
+            "m[iU]": "miu m[iu]",
+            "meq": "meq meqs milliequivalent milliequivalents",
+            "mmol": "mmol mmols millimole millimoles",
+            "umol": "umol mcmol micromole micromoles",
+            "%": "percent",
+            "mm[Hg]": "mmhg mm[hg]",
+            "Cel": "cel degc",
+            "[degF]": "degf [degf]",
+        }.items()
+        for alias in aliases.split()
+    }
+)
+
+# What is counted, by each way of writing it; plurals in -s, -es and -ies are worked out.
+_COUNTED: Mapping[str, str] = MappingProxyType(
+    {
+        alias: counted
+        for counted, aliases in {
+            "tablet": "tab tbl caplet ertab ectab vagtab",
+            "capsule": "cap ercap",
+            "pill": "",
+            "patch": "",
+            "film": "",
+            "strip": "",
+            "lozenge": "",
+            "troche": "",
+            "suppository": "supp recsupp",
+            "drop": "gtt gtts drp [drp] opdrop",
+            "puff": "",
+            "spray": "",
+            "actuation": "act actuat",
+            "inhalation": "inh",
+            "application": "",
+            "dose": "",
+            "vial": "",
+            "ampule": "amp ampul ampoule",
+            "syringe": "",
+            "pen": "",
+            "cartridge": "",
+            "implant": "",
+            "ring": "",
+            "insert": "",
+            "packet": "pkt",
+            "sachet": "",
+            "bottle": "",
+            "bag": "",
+            "kit": "",
+            "each": "ea",
+        }.items()
+        for alias in (counted, *aliases.split())
+    }
+)
+
+_PLAIN_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "s": "second",
+        "min": "minute",
+        "h": "hour",
+        "d": "day",
+        "wk": "week",
+        "mo": "month",
+        "a": "year",
+        "U": "unit",
+        "[iU]": "international-unit",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An amount in a canonical unit.
+
+    ``unit`` is a UCUM code, ``1`` for what is counted, or a unit of no known dimension as written.
+    ``counted`` names what is counted: ``tablet``; "" when that is not said.
+    """
+
+    value: Decimal
+    unit: str
+    counted: str = ""
+
+    @property
+    def dimension(self) -> Dimension:
+        """What the unit measures; ``other`` for whatever converts to nothing else."""
+        known = _UNITS.get(self.unit)
+        return known[0] if known is not None else "other"
+
+    def to(self, unit: str) -> Quantity:
+        """The same amount in ``unit``. Raises ValueError when that measures something else."""
+        if unit == self.unit:
+            return self
+        canonical = read_unit(unit) or unit
+        if canonical == self.unit:
+            return self
+        old, new = _UNITS.get(self.unit), _UNITS.get(canonical)
+        if old is None or new is None or old[0] != new[0]:
+            raise ValueError(
+                f"{self.render()} is no amount in {unit}: a unit of {self.dimension} is accepted"
+            )
+        return Quantity(_EXACT.divide(_EXACT.multiply(self.value, old[1]), new[1]), canonical)
+
+    def __add__(self, other: Quantity) -> Quantity:
+        """The sum in this unit. Raises ValueError when the other measures something else."""
+        counted = self.counted if self.counted == other.counted else ""
+        return Quantity(_EXACT.add(self.value, other.to(self.unit).value), self.unit, counted)
+
+    def __mul__(self, times: Decimal | int) -> Quantity:
+        """So many times the amount."""
+        return Quantity(_EXACT.multiply(self.value, Decimal(times)), self.unit, self.counted)
+
+    def render(self) -> str:
+        """The amount for people: ``4.5 mg``, ``2 tablets``, ``14 days``, ``25 mcg``.
+
+        No exponent and no trailing zero, which is read as tenfold; ``mcg``, since ``ug`` and a
+        micro sign are misread as ``mg``. `read_quantity` reads it back.
+        """
+        number = render_number(self.value)
+        name = self.counted if self.unit == "1" else _PLAIN_NAMES.get(self.unit, "")
+        if name:
+            plural = self.value > 1 and name != "each"
+            return f"{number} {_plural(name) if plural else name}"
+        if self.unit == "1":
+            return number
+        return f"{number} {'mcg' if self.unit == 'ug' else self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """An amount per amount, such as a strength of 1 mg per 1 mL."""
+
+    numerator: Quantity
+    denominator: Quantity
+
+    def render(self) -> str:
+        """``1 mg per 1 mL``."""
+        return f"{self.numerator.render()} per {self.denominator.render()}"
+
+
+def read_quantity(value: object, unit: object) -> Quantity:
+    """The quantity of a number and a unit, as FHIR's Quantity holds them.
+
+    The number may be a JSON number or a string of one. A unit must be written: callers say "1"
+    where none means a bare count. A unit per unit with parts that are not understood is kept as
+    written, as dimension ``other``. Raises ValueError, with what is accepted.
+    """
+    number = read_decimal(value)
+    canonical = read_unit(unit)
+    if canonical is None and isinstance(unit, str) and _PER in unit.strip(_PER + " "):
+        canonical = unit.strip()[:_LONGEST_UNIT]
+    if canonical is None:
+        raise ValueError(
+            f"{_shown(unit)} is not a unit: a UCUM code such as mg, mL or d is accepted"
+        )
+    return Quantity(number, canonical, _counted(unit) if canonical == "1" else "")
+
+
+def read_decimal(value: object) -> Decimal:
+    """The exact decimal of a JSON number, or of a string of one.
+
+    A float gives the digits it is written with (0.1 is 0.1), not its binary value. Raises
+    ValueError for booleans, infinities, other types and numbers beyond any clinical use.
+    """
+    number = _decimal(value)
+    if number is None or not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(f"{_shown(value)} is not an amount: a plain number is accepted")
+    return number or Decimal(0)  # never minus zero
+
+
+def read_unit(text: object) -> str | None:
+    """The canonical unit of a UCUM code or an everyday name; None when it is not understood.
+
+    Counted things (tablets, ``{patch}``) give ``1``. Units per unit are read part by part: ``U/l``
+    gives ``U/L``. Case is ignored where that is safe (MG is mg); ``m`` and ``M`` are never guessed.
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST_UNIT:
+        return None
+    return _read_unit(text)
+
+
+def days_of(quantity: Quantity) -> Decimal:
+    """A duration in days: a week is 7, a month 30, a year 365; parts of a day are fractions.
+
+    Raises ValueError when it is no amount of time.
+    """
+    return quantity.to("d").value
+
+
+def render_number(value: Decimal) -> str:
+    """The number in plain digits: no exponent, no trailing zeros, a zero before the point."""
+    digits = f"{value:f}"
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if digits == "-0" else digits
+
+
+def _decimal(value: object) -> Decimal | None:
+    """The number, infinite ones included; None for what is no number or absurdly long."""
+    match value:
+        case bool():
+            return None
+        case Decimal():
+            return value if len(value.as_tuple().digits) <= _LONGEST_NUMBER else None
+        case int():
+            return Decimal(value) if abs(value) < 10 ** (_LARGEST_EXPONENT + 1) else None
+        case float():
+            return Decimal(repr(value))
+        case str():
+            text = value.strip()
+            return (
+                Decimal(text) if len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) else None
+            )
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def _read_unit(text: str) -> str | None:
+    plain = _plain(text)
+    simple = _simple_unit(plain)
+    if simple is not None or _PER not in plain:
+        return simple
+    parts = [_part(part) for part in plain.split(_PER)]
+    # "/min" is UCUM for a rate of counts; the empty part stands first only.
+    if "" in parts[1:] or None in parts:
+        return None
+    return _PER.join(part for part in parts if part is not None)
+
+
+def _part(text: str) -> str | None:
+    """One side of a unit per unit; None when it is not understood."""
+    part = text.strip()
+    return part if not part or _POWER.fullmatch(part) else _simple_unit(part)
+
+
+def _simple_unit(plain: str) -> str | None:
+    if plain in _UNITS or plain in _OTHER:
+        return plain
+    bare = _ANNOTATION.sub("", plain).strip()
+    if bare != plain:
+        # {tablet} alone counts; mg{total} is mg: an annotation changes nothing in UCUM.
+        return _simple_unit(bare) if bare else "1"
+    word = _word(plain)
+    return _ALIASES.get(word) or ("1" if _counted_word(word) else None)
+
+
+def _plain(text: str) -> str:
+    """The unit with u for micro (of two signs that look the same), without (s) and full stop."""
+    plain = text.strip().replace("\N{MICRO SIGN}", "u").replace("\N{GREEK SMALL LETTER MU}", "u")
+    return plain.replace("(s)", "").replace("(es)", "").removesuffix(".").strip()
+
+
+def _word(plain: str) -> str:
+    return "-".join(plain.lower().split())
+
+
+def _counted(unit: object) -> str:
+    """What a unit counts: the word in braces, or the word itself; "" for a bare ``1``."""
+    plain = _plain(unit) if isinstance(unit, str) else ""
+    word = _word(plain.removeprefix("{").removesuffix("}"))
+    return _counted_word(word) or ("" if word == "1" or not plain.startswith("{") else word)
+
+
+def _counted_word(word: str) -> str:
+    return next((_COUNTED[form] for form in _singulars(word) if form in _COUNTED), "")
+
+
+def _singulars(word: str) -> Iterable[str]:
+    yield word
+    yield word.removesuffix("s")
+    yield word.removesuffix("es")
+    if word.endswith("ies"):
+        yield word.removesuffix("ies") + "y"
+
+
+def _plural(word: str) -> str:
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("ch", "x", "s")) else "s")
+
+
+def _shown(value: object) -> str:
+    """The value for a message. Never the repr of a structure, nor of a number of any length."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "…")
+    return f"{value}" if value is None or isinstance(value, bool | float) else type(value).__name__
