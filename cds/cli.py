@@ -29,14 +29,42 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-Paths = Annotated[list[str], typer.Argument(help="File, folder, glob or - for standard input; .gz is read.", metavar="PATH…")]
-Rules = Annotated[Path | None, typer.Option("--rules", help="Folder of the rule pack [default: the shipped one].")]
-Config = Annotated[Path | None, typer.Option("--config", help="Site configuration: time zone, parameters, groups.")]
-Enable = Annotated[list[str] | None, typer.Option(help="Rule id, group or tag to switch on; may repeat.")]
-Disable = Annotated[list[str] | None, typer.Option(help="Rule id, group or tag to switch off; may repeat.")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="Judge as of this instant, ISO 8601 with offset [default: now].")]
-Zone = Annotated[str | None, typer.Option("--timezone", help="Site time zone, such as Europe/Vienna [default: the configuration's, else UTC].")]
-HookName = Annotated[str | None, typer.Option("--hook", help="Hook to judge for [default: the request's; order-sign with drafts; else patient-view].")]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        help="File, folder, glob or - for standard input; .gz is read.", metavar="PATH…"
+    ),
+]
+Rules = Annotated[
+    Path | None, typer.Option("--rules", help="Folder of the rule pack [default: the shipped one].")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Site configuration: time zone, parameters, groups.")
+]
+Enable = Annotated[
+    list[str] | None, typer.Option(help="Rule id, group or tag to switch on; may repeat.")
+]
+Disable = Annotated[
+    list[str] | None, typer.Option(help="Rule id, group or tag to switch off; may repeat.")
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="Judge as of this instant, ISO 8601 with offset [default: now]."),
+]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone",
+        help="Site time zone, such as Europe/Vienna [default: the configuration's, else UTC].",
+    ),
+]
+HookName = Annotated[
+    str | None,
+    typer.Option(
+        "--hook",
+        help="Hook to judge for [default: the request's; order-sign with drafts; else patient-view].",
+    ),
+]
 PatientId = Annotated[str | None, typer.Option("--patient", help="Judge only this patient id.")]
 Format = Annotated[str, typer.Option("--format", help="text or json (one line per patient).")]
 
@@ -174,11 +202,16 @@ def explain(
 
 @app.command()
 def lint(
-    path: Annotated[Path | None, typer.Argument(help="Folder of a rule pack [default: --rules or the shipped one].")] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of a rule pack [default: --rules or the shipped one]."),
+    ] = None,
     rules: Rules = None,
     config: Config = None,
     format: Annotated[str, typer.Option("--format", help="text, json or github.")] = "text",  # noqa: A002
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a rule file and exit.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a rule file and exit.")
+    ] = False,
 ) -> None:
     """Check a rule pack: every error at once, each with file, line and column."""
     from cds.authoring.console import lint_pack
@@ -194,12 +227,17 @@ def lint(
 
 @app.command()
 def test(
-    path: Annotated[Path | None, typer.Argument(help="A scenario file, a rule file or a folder [default: the whole pack].")] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A scenario file, a rule file or a folder [default: the whole pack]."),
+    ] = None,
     rules: Rules = None,
     config: Config = None,
     enable: Enable = None,
     disable: Disable = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="List passed scenarios too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="List passed scenarios too.")
+    ] = False,
     format: Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Run scenarios: every card must be listed, an unlisted one fails."""
@@ -221,12 +259,16 @@ def _pack_of(path: Path | None) -> Path | None:
     if path is None:
         return None
     start = path.resolve()
-    return next((folder for folder in (start, *start.parents) if (folder / "pack.yaml").is_file()), None)
+    return next(
+        (folder for folder in (start, *start.parents) if (folder / "pack.yaml").is_file()), None
+    )
 
 
 @app.callback(invoke_without_command=True)
 def _version(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)
+    ] = False,
 ) -> None:
     if version:
         import cds

@@ -92,7 +92,9 @@ def _write_judged(given: Input, charts: Charts | None, judged: list[Judged]) -> 
     for item in judged:
         write_line(judged_as_json(item, ""))
     if not judged:
-        problems = (given.problem,) if given.problem is not None else charts.problems if charts else ()
+        problems = (
+            (given.problem,) if given.problem is not None else charts.problems if charts else ()
+        )
         write_line(
             {
                 "input": given.name,
@@ -115,7 +117,8 @@ def judged_as_json(item: Judged, digest: str) -> dict[str, Any]:
         "asOf": review.clock.now.isoformat(),
         "cards": [card.as_json() for card in item.answer.cards],
         "unknown": [
-            {"rule": verdict.rule.id, "missing": list(verdict.missing)} for verdict in item.answer.unknown
+            {"rule": verdict.rule.id, "missing": list(verdict.missing)}
+            for verdict in item.answer.unknown
         ],
         "coverage": {kind: state.value for kind, state in review.chart.coverage.items()},
         "unclassified": list(review.unclassified),
@@ -125,10 +128,14 @@ def judged_as_json(item: Judged, digest: str) -> dict[str, Any]:
     return {**found, "rulebook": digest} if digest else found
 
 
-def _print_judged(given: Input, charts: Charts | None, judged: list[Judged], setting: Setting) -> None:
+def _print_judged(
+    given: Input, charts: Charts | None, judged: list[Judged], setting: Setting
+) -> None:
     console = out()
     if not judged:
-        problems = (given.problem,) if given.problem is not None else charts.problems if charts else ()
+        problems = (
+            (given.problem,) if given.problem is not None else charts.problems if charts else ()
+        )
         console.rule(Text(given.name), align="left")
         for problem in problems or ():
             console.print(Text(f"  problem: {problem.render()}", style="yellow"))
@@ -161,12 +168,19 @@ def render_card(card: Card) -> Panel:
         parts += ["", Markdown(card.detail)]
     if card.suggestions:
         parts.append(Text("\nSuggestions (choose one or none)", style="bold"))
-        parts += [Text(f"  [ {suggestion.label} ]", style="cyan") for suggestion in card.suggestions]
+        parts += [
+            Text(f"  [ {suggestion.label} ]", style="cyan") for suggestion in card.suggestions
+        ]
     if card.override_reasons:
         reasons = " | ".join(reason.display for reason in card.override_reasons)
         parts.append(Text(f"\nReasons to override: {reasons}", style="dim"))
     style = _STYLES[card.indicator]
-    return Panel(Group(*parts), title=Text(card.indicator.upper(), style=style), title_align="left", border_style=style)
+    return Panel(
+        Group(*parts),
+        title=Text(card.indicator.upper(), style=style),
+        title_align="left",
+        border_style=style,
+    )
 
 
 class Tally:
@@ -187,7 +201,9 @@ class Tally:
         for item in judged:
             self.patients += 1
             self.problems += len(item.problems)
-            self.cards.update(f"{found.finding.rule.id}:{found.finding.indicator}" for found in item.answer.drawn)
+            self.cards.update(
+                f"{found.finding.rule.id}:{found.finding.indicator}" for found in item.answer.drawn
+            )
             self.unknown.update(verdict.rule.id for verdict in item.answer.unknown)
             review = item.answer.review
             self.unclassified += [f"{item.input}: {name}" for name in review.unclassified]
@@ -209,14 +225,18 @@ class Tally:
         if as_json and self.inputs < 2:
             return
         console.rule(Text("summary"), align="left")
-        console.print(f"{self.inputs} inputs, {self.patients} patients, {sum(self.cards.values())} cards, "
-                      f"{self.problems} problems, {self.unreadable} inputs that could not be read")
+        console.print(
+            f"{self.inputs} inputs, {self.patients} patients, {sum(self.cards.values())} cards, "
+            f"{self.problems} problems, {self.unreadable} inputs that could not be read"
+        )
         for name, count in sorted(self.cards.items()):
             console.print(f"  {count:5} {name}")
         for name, count in sorted(self.unknown.items()):
             console.print(f"  {count:5} {name} not decided")
         for label, counter in self.census.items():
-            told = ", ".join(f"{counter[word]} {word}" for word in sorted(counter) if word != "any of these")
+            told = ", ".join(
+                f"{counter[word]} {word}" for word in sorted(counter) if word != "any of these"
+            )
             console.print(f"patients with {label}: {counter['any of these']} ({told or 'none'})")
         if self.unclassified:
             console.print(f"medications that could not be classified: {len(self.unclassified)}")
@@ -227,7 +247,9 @@ class Tally:
 # -- cds explain -------------------------------------------------------------------------------------
 
 
-def explain_input(path: str, setting: Setting, notes: list[str], rule: str, *, as_json: bool) -> int:
+def explain_input(
+    path: str, setting: Setting, notes: list[str], rule: str, *, as_json: bool
+) -> int:
     """Prints for each rule of the hook why it fired, did not, or is unknown."""
     failed = False
     for given, charts in _charts(expand_paths([path]), setting):
@@ -236,7 +258,9 @@ def explain_input(path: str, setting: Setting, notes: list[str], rule: str, *, a
         if not judged:
             _print_judged(given, charts, judged, setting)
         for item in judged:
-            verdicts = [found for found in item.answer.review.verdicts if rule in ("", found.rule.id)]
+            verdicts = [
+                found for found in item.answer.review.verdicts if rule in ("", found.rule.id)
+            ]
             if as_json:
                 write_line(_explained(item, verdicts, setting))
             else:
@@ -272,7 +296,9 @@ def _print_explained(item: Judged, verdicts: list[Verdict]) -> None:
     console.rule(Text(head), align="left")
     for verdict in sorted(verdicts, key=lambda found: (-found.truth, found.rule.id)):
         mark, style = _MARKS[verdict.truth]
-        tree = Tree(Text.assemble((mark, style), f"  {verdict.rule.id}  ", (verdict.rule.title, "dim")))
+        tree = Tree(
+            Text.assemble((mark, style), f"  {verdict.rule.id}  ", (verdict.rule.title, "dim"))
+        )
         for trace in verdict.traces[:5]:
             _grow(tree, trace.steps)
         console.print(tree)
@@ -288,7 +314,10 @@ def _grow(tree: Tree, steps: Iterable[Step]) -> None:
         sign, style = _SIGNS[step.truth]
         line = Text.assemble((sign.ljust(3), style), " ", step.text)
         if step.sources:
-            line.append(f"  [{', '.join(step.sources[:4])}{' …' if len(step.sources) > 4 else ''}]", style="dim")
+            line.append(
+                f"  [{', '.join(step.sources[:4])}{' …' if len(step.sources) > 4 else ''}]",
+                style="dim",
+            )
         if step.values:
             line.append(f"  ({'; '.join(step.values)})", style="cyan")
         branch = tree.add(line)
@@ -316,7 +345,9 @@ def lint_pack(root: Path, site: Site, format_name: str) -> int:
     errors = sum(problem.severity is Severity.ERROR for problem in found)
     if format_name == "text":
         rules = len(rulebook.rules) if rulebook is not None else 0
-        sys.stdout.write(f"{rules} rules, {len(suite.scenarios)} scenarios: {errors or 'no'} errors\n")
+        sys.stdout.write(
+            f"{rules} rules, {len(suite.scenarios)} scenarios: {errors or 'no'} errors\n"
+        )
     return FAILED if errors else DONE
 
 
@@ -365,5 +396,3 @@ def _print_outcome(outcome: Outcome, console: Console) -> None:
     console.print(Text.assemble((mark, style), f" {where} {outcome.scenario.name}"))
     for failure in outcome.failures:
         console.print(Text(f"    {failure}"))
-
-

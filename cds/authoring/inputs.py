@@ -27,7 +27,9 @@ def expand_paths(paths: list[str]) -> list[str]:
     found: list[str] = []
     for path in paths:
         if path != "-" and Path(path).is_dir():
-            inside = sorted(str(item) for item in Path(path).rglob("*") if item.name.endswith(SUFFIXES))
+            inside = sorted(
+                str(item) for item in Path(path).rglob("*") if item.name.endswith(SUFFIXES)
+            )
             found += inside or [path]
         elif path != "-" and has_magic(path) and not Path(path).exists():
             found += sorted(glob(path, recursive=True)) or [path]  # noqa: PTH207 - absolute globs too

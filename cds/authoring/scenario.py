@@ -92,7 +92,9 @@ def _read_file(node: Node, problems: list[Problem]) -> Iterator[Scenario]:
     rule = node.get("rule")
     listed = node.get("scenarios")
     if listed is None:
-        problems.append(Problem(node.place, "'scenarios' is missing", "scenarios: [...]", "missing"))
+        problems.append(
+            Problem(node.place, "'scenarios' is missing", "scenarios: [...]", "missing")
+        )
         return
     for item in listed.items:
         found = _read_scenario(item, rule.text if rule is not None else "", problems)
@@ -108,7 +110,11 @@ def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario |
         problems.append(Problem(node.place, f"'{missing}' is missing", f"{missing}: …", "missing"))
         return None
     plain = node.plain()
-    body = {key: value for key, value in plain.items() if key not in _EXPECTATIONS} if isinstance(plain, dict) else {}
+    body = (
+        {key: value for key, value in plain.items() if key not in _EXPECTATIONS}
+        if isinstance(plain, dict)
+        else {}
+    )
 
     def words(key: str) -> tuple[str, ...]:
         found = node.get(key)
@@ -141,7 +147,9 @@ def _cards(node: Node | None, problems: list[Problem]) -> tuple[tuple[str, str],
     return tuple(found)
 
 
-def _read_fixtures(root: Path, problems: list[Problem]) -> tuple[dict[str, object], dict[str, object]]:
+def _read_fixtures(
+    root: Path, problems: list[Problem]
+) -> tuple[dict[str, object], dict[str, object]]:
     path = root / _FIXTURES
     if not path.is_file():
         return {}, {}

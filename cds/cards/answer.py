@@ -92,7 +92,9 @@ def _folded(findings: Sequence[Finding], rulebook: Rulebook) -> list[Drawn]:
         if not speaking:
             continue
         winner = min(speaking, key=lambda finding: _rank(finding, order))
-        others = sorted((item for item in group if item is not winner), key=lambda item: _rank(item, order))
+        others = sorted(
+            (item for item in group if item is not winner), key=lambda item: _rank(item, order)
+        )
         drawn.append(Drawn(winner, tuple(others)))
     problems = list(rulebook.precedence.problems)
     drawn.sort(
@@ -114,7 +116,11 @@ def _suppressed(drawn: list[Drawn], rulebook: Rulebook) -> list[Drawn]:
     silenced: dict[int, int] = {}
     for position, item in enumerate(drawn):
         speaker = next(
-            (other for other in range(len(drawn)) if other != position and _silences(drawn[other], item, rulebook)),
+            (
+                other
+                for other in range(len(drawn))
+                if other != position and _silences(drawn[other], item, rulebook)
+            ),
             None,
         )
         if speaker is not None:
@@ -149,7 +155,10 @@ def _silences(speaker: Drawn, other: Drawn, rulebook: Rulebook) -> bool:
 
 def _card(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> Card:
     finding, rule, pack = drawn.finding, drawn.finding.rule, rulebook.pack
-    uuid = uuid5(_NAMESPACE, "|".join((review.chart.patient.id, finding.key, review.clock.now.date().isoformat())))
+    uuid = uuid5(
+        _NAMESPACE,
+        "|".join((review.chart.patient.id, finding.key, review.clock.now.date().isoformat())),
+    )
     offered = suggestions(finding, review, rulebook, uuid)
     return Card(
         uuid=str(uuid),
@@ -164,7 +173,11 @@ def _card(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> 
         suggestions=offered,
         selection_behavior="at-most-one" if offered else None,
         override_reasons=tuple(
-            OverrideReason(system=f"{pack.canonical}/override-reasons", code=code, display=rulebook.overrides[code])
+            OverrideReason(
+                system=f"{pack.canonical}/override-reasons",
+                code=code,
+                display=rulebook.overrides[code],
+            )
             for code in rule.card.overrides
         ),
         links=_links(finding, rulebook),
@@ -178,7 +191,8 @@ def _links(finding: Finding, rulebook: Rulebook) -> tuple[Link, ...]:
     if not base:
         return ()
     return tuple(
-        Link(label=link.label, url=f"{base}/{link.page}", type="absolute") for link in finding.rule.card.links
+        Link(label=link.label, url=f"{base}/{link.page}", type="absolute")
+        for link in finding.rule.card.links
     )
 
 
@@ -197,7 +211,7 @@ def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -
     finding = drawn.finding
     card = finding.rule.card
     badge = f"*{rulebook.pack.badge}*" if rulebook.pack.badge_tag in finding.rule.tags else ""
-    found = found_lines(finding)
+    found = found_lines(finding, rulebook)
     return document(
         badge,
         "**Found**\n\n" + bullets(found) if found else "",
@@ -205,12 +219,16 @@ def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -
         _block("Uncertain", card.uncertain, finding, rulebook, _doubts(finding)),
         _block("What can be done", card.options, finding, rulebook),
         "**Sources**\n\n" + bullets(_source(entry, rulebook) for entry in finding.rule.evidence),
-        "**Also**\n\n" + bullets(_also(item, rulebook) for item in drawn.lines) if drawn.lines else "",
+        "**Also**\n\n" + bullets(_also(item, rulebook) for item in drawn.lines)
+        if drawn.lines
+        else "",
         checked_line(review, rulebook.pack.footer_unseen) if footer else "",
     )
 
 
-def _block(title: str, text: str, finding: Finding, rulebook: Rulebook, more: Sequence[str] = ()) -> str:
+def _block(
+    title: str, text: str, finding: Finding, rulebook: Rulebook, more: Sequence[str] = ()
+) -> str:
     words = " ".join([fill_markdown(text, finding, rulebook)] if text else [])
     parts = [part for part in (words, bullets(more)) if part]
     return f"**{title}**\n\n" + "\n\n".join(parts) if parts else ""
@@ -229,4 +247,6 @@ def _source(entry: Evidence, rulebook: Rulebook) -> str:
     line = f"[{entry.statement}] {entry.says} *{where}.* Strength: {entry.strength}."
     if entry.beyond:
         line += " Beyond the source documents."
-    return line + (f" Contradicted or limited by: {entry.contradicted_by}" if entry.contradicted_by else "")
+    return line + (
+        f" Contradicted or limited by: {entry.contradicted_by}" if entry.contradicted_by else ""
+    )

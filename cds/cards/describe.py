@@ -11,35 +11,39 @@ from cds.engine.exposure import Reading, certainty_of
 from cds.engine.fact import Fact
 from cds.engine.finding import Finding, Review
 from cds.engine.value import Missing, Moment, Words, render, render_days
+from cds.rulebook.model import Rulebook
 from cds.values.truth import Truth
 
 _LONG = 120
 
 
-def found_lines(finding: Finding) -> list[str]:
+def found_lines(finding: Finding, rulebook: Rulebook) -> list[str]:
     """Markdown lines for the facts behind a finding, each with its resources."""
-    names = finding.rule.card.lists or tuple(clause.name for clause in finding.rule.facts)
+    rule = finding.rule
+    names = (*rule.per, *(rule.card.lists or tuple(clause.name for clause in rule.facts)))
     seen: dict[str, None] = {}
     for name in names:
         for bound in finding.bound.get(name, ()):
-            for line in _lines(bound):
+            for line in _lines(bound, rulebook):
                 seen.setdefault(line)
     return list(seen)
 
 
-def _lines(bound: Bound) -> Iterable[str]:
+def _lines(bound: Bound, rulebook: Rulebook) -> Iterable[str]:
     fact = bound.fact
     match fact.kind:
         case "medication":
             return _medication(bound)
         case "procedure":
-            return [_operation(fact)]
+            return [_operation(fact, rulebook.definitions["procedure"].labels)]
         case "source":
             return []
         case _:
             sources = ", ".join(str(source) for source in fact.sources)
             doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
-            return [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
+            return (
+                [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
+            )
 
 
 def _medication(bound: Bound) -> list[str]:
@@ -63,7 +67,7 @@ def _reading(reading: Reading) -> str:
     if reading.status != record.status:
         status = f"{escape(reading.status)} then, {status} since"
     if reading.row.counts_as == "draft":
-        return f"being ordered {where}"
+        return f"being ordered{_certainty(record)} {where}"
     if reading.row.counts_as == "nothing":
         return f"{status}, does not count: {reading.row.because} {where}"
     if reading.row.counts_as == "denial":
@@ -76,10 +80,14 @@ def _covers(reading: Reading) -> str:
     spans = reading.spans.get("exposure", ())
     if spans:
         ends = [span.end for span in spans]
-        start = f"from {render_days(spans[0].start)}" if spans[0].start is not None else "start not recorded"
+        start = (
+            f"from {render_days(spans[0].start)}"
+            if spans[0].start is not None
+            else "start not recorded"
+        )
         if any(end is None for end in ends):
             return f"{start}, no end recorded"
-        end = max(end for end in ends if end is not None and end.latest)  # type: ignore[type-var]
+        end = max((end for end in ends if end is not None), key=lambda day: day.latest)
         return f"covers {start.removeprefix('from ')} to {render_days(end)}"
     because = reading.row.because if reading.row is not None else ""
     for label in ("possibility", "hint"):
@@ -101,14 +109,15 @@ def _certainty(record: MedicationRecord) -> str:
     return words + (f" ({escape(cap(note, _LONG))})" if note else "")
 
 
-def _operation(fact: Fact) -> str:
+def _operation(fact: Fact, labels: Iterable[str]) -> str:
     start = fact.value("start")
     when = escape(render(start)) if isinstance(start, Moment) else "no date recorded"
     sources = ", ".join(escape(str(source)) for source in fact.sources)
     parts = [f"{escape(cap(fact.name, _LONG))}: {when}"]
-    label = fact.value("opioids") if "opioids" in fact.readers else Words(frozenset())
-    if isinstance(label, Words) and label.words:
-        parts.append(f"need: {', '.join(sorted(label.words))}")
+    for label in labels:
+        value = fact.value(label)
+        if isinstance(value, Words) and value.words:
+            parts.append(f"{label} {', '.join(sorted(value.words))}")
     notes = fact.plan.notes if fact.plan is not None else ()
     parts += [escape(note) for note in notes]
     if len(fact.sources) == 1:

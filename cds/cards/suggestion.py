@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from cds.cards.markdown import clean
 from cds.cards.model import Action, Suggestion
 from cds.cards.template import fill
+from cds.chart.fields import as_object
 from cds.chart.model import MedicationRecord, OperationRecord
 from cds.engine.finding import Finding, Review
 from cds.engine.value import Moment, Value
@@ -17,7 +18,9 @@ from cds.rulebook.model import Rulebook, SuggestionTemplate
 from cds.values.quantity import Quantity
 
 
-def suggestions(finding: Finding, review: Review, rulebook: Rulebook, card_uuid: UUID) -> tuple[Suggestion, ...]:
+def suggestions(
+    finding: Finding, review: Review, rulebook: Rulebook, card_uuid: UUID
+) -> tuple[Suggestion, ...]:
     """The offers of a finding that have something to act on."""
     found = []
     for number, offer in enumerate(finding.offers):
@@ -25,7 +28,14 @@ def suggestions(finding: Finding, review: Review, rulebook: Rulebook, card_uuid:
         if actions:
             label = clean(fill(offer.label, finding, rulebook, name_limit=40))
             uuid = str(uuid5(card_uuid, f"suggestion {number}"))
-            found.append(Suggestion(label=label, uuid=uuid, is_recommended=offer.recommended or None, actions=actions))
+            found.append(
+                Suggestion(
+                    label=label,
+                    uuid=uuid,
+                    is_recommended=offer.recommended or None,
+                    actions=actions,
+                )
+            )
     return tuple(found)
 
 
@@ -40,10 +50,15 @@ def _actions(
     found = []
     for bound in finding.bound.get(offer.target, ()):
         for record in bound.fact.records:
-            if not isinstance(record, MedicationRecord | OperationRecord) or record.resource is None:
+            if (
+                not isinstance(record, MedicationRecord | OperationRecord)
+                or record.resource is None
+            ):
                 continue
             if offer.action == "delete":
-                found.append(Action(type="delete", description=label, resource_id=str(record.source)))
+                found.append(
+                    Action(type="delete", description=label, resource_id=str(record.source))
+                )
             else:
                 resource = _updated(record.resource, offer.set, finding, rulebook)
                 found.append(Action(type="update", description=label, resource=resource))
@@ -115,9 +130,10 @@ def _set_daily_dose(resource: dict[str, Any], dose: Quantity) -> None:
     """One instruction, once a day, with the dose; route and time of day stay."""
     first = _instructions(resource)[0]
     amount = dose.to("mg")
-    timing = first.get("timing") if isinstance(first.get("timing"), dict) else {}
-    repeat = timing.get("repeat") if isinstance(timing.get("repeat"), dict) else {}
-    kept = {key: repeat[key] for key in ("boundsPeriod", "boundsDuration", "when") if key in repeat}
+    repeat = as_object(as_object(first.get("timing")).get("repeat"))
+    kept: dict[str, Any] = {
+        key: repeat[key] for key in ("boundsPeriod", "boundsDuration", "when") if key in repeat
+    }
     if isinstance(kept.get("when"), list):
         kept["when"] = kept["when"][:1]
     instruction: dict[str, Any] = {
@@ -126,6 +142,11 @@ def _set_daily_dose(resource: dict[str, Any], dose: Quantity) -> None:
     }
     if isinstance(first.get("route"), dict):
         instruction["route"] = first["route"]
-    quantity = {"value": amount.value, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
+    quantity = {
+        "value": amount.value,
+        "unit": "mg",
+        "system": "http://unitsofmeasure.org",
+        "code": "mg",
+    }
     instruction["doseAndRate"] = [{"doseQuantity": quantity}]
     resource["dosageInstruction"] = [instruction]

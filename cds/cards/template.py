@@ -30,11 +30,12 @@ def fill_markdown(text: str, finding: Finding, rulebook: Rulebook) -> str:
 def summary(finding: Finding, rulebook: Rulebook) -> str:
     """The summary, shorter than 140 characters whatever the record calls things."""
     template = finding.rule.card.summary
-    for limit in _NAME_LIMITS:
-        text = clean(fill(template, finding, rulebook, name_limit=limit))
-        if len(text) <= SUMMARY_LIMIT:
-            return text
-    return cap(text, SUMMARY_LIMIT)
+    texts = (clean(fill(template, finding, rulebook, name_limit=limit)) for limit in _NAME_LIMITS)
+    shortest = ""
+    for shortest in texts:
+        if len(shortest) <= SUMMARY_LIMIT:
+            return shortest
+    return cap(shortest, SUMMARY_LIMIT)
 
 
 def _filled(word: str, finding: Finding, rulebook: Rulebook, limit: int) -> str:
@@ -68,5 +69,3 @@ def _text(bound: Bound, field: str, limit: int) -> str:
     if isinstance(value, Words):
         return cap("; ".join(sorted(value.words)), max(limit, 30)) if value.words else ""
     return "not known" if isinstance(value, Missing) else render(value)
-
-

@@ -43,7 +43,13 @@ def read_documents(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Docume
         return found
     try:
         found.values.append((_decode(data), Place(name)))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+        ValueError,
+        ArithmeticError,
+    ) as error:
         _read_lines(data, name, found, error)
     return found
 
@@ -60,12 +66,24 @@ def _read_lines(data: bytes, name: str, found: Documents, whole: Exception) -> N
         try:
             found.values.append((_decode(line), place))
             good += 1
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError) as error:
-            bad.append(Problem(place, f"this line is not JSON: {_reason(error)}", "one resource a line", "json"))
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            RecursionError,
+            ValueError,
+            ArithmeticError,
+        ) as error:
+            bad.append(
+                Problem(
+                    place, f"this line is not JSON: {_reason(error)}", "one resource a line", "json"
+                )
+            )
     objects = sum(isinstance(value, dict) for value, _ in found.values)
     if objects == 0 or len(lines) == 1:
         found.values.clear()
-        found.problems.append(Problem(Place(name), f"not JSON: {_reason(whole)}", _ACCEPTED, "json"))
+        found.problems.append(
+            Problem(Place(name), f"not JSON: {_reason(whole)}", _ACCEPTED, "json")
+        )
         return
     found.ndjson = True
     found.problems.extend(bad)

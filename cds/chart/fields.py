@@ -74,7 +74,7 @@ def reference_of(value: object) -> str:
     return as_text(text).partition("/_history/")[0]
 
 
-def annotations(value: object) -> list[str]:
+def note_texts(value: object) -> list[str]:
     """The texts of `note`, whether Annotations, an Annotation or plain strings."""
     found = []
     for item in as_list(value):
@@ -91,7 +91,9 @@ def unknown_modifiers(resource: Json, understood: frozenset[str]) -> list[str]:
     """
     urls = [as_text(item.get("url")) or "?" for item in objects(resource.get("modifierExtension"))]
     implicit = as_text(resource.get("implicitRules"))
-    return sorted({url for url in urls if url not in understood} | ({implicit} if implicit else set()))
+    return sorted(
+        {url for url in urls if url not in understood} | ({implicit} if implicit else set())
+    )
 
 
 def unreadable_dates(resource: Json, names: tuple[str, ...], zone: ZoneInfo) -> list[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cds.chart.fields import (
     Json,
-    annotations,
     as_list,
     as_object,
     as_text,
     code_of,
     date_of,
+    note_texts,
     period_of,
     reference_of,
 )
@@ -44,8 +44,10 @@ def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
         },
         dates=_condition_dates(resource, reading),
         modifiers=reading.modifiers("condition", resource),
-        notes=tuple(annotations(resource.get("note"))),
-        classification=reading.terminology.classify(read_concept(resource.get("code")), "condition"),
+        notes=tuple(note_texts(resource.get("note"))),
+        classification=reading.terminology.classify(
+            read_concept(resource.get("code")), "condition"
+        ),
     )
 
 
@@ -59,7 +61,9 @@ def _condition_dates(resource: Json, reading: Reading) -> dict[str, PartialDate]
     abated_start, abated_end = period_of(resource.get("abatementPeriod"), reading.zone)
     found = {
         "onset": date_of(resource.get("onsetDateTime"), reading.zone) or onset_start,
-        "abated": date_of(resource.get("abatementDateTime"), reading.zone) or abated_end or abated_start,
+        "abated": date_of(resource.get("abatementDateTime"), reading.zone)
+        or abated_end
+        or abated_start,
         "recorded": _first_date(resource, reading, "recordedDate", "assertedDate", "dateRecorded"),
     }
     return {name: date for name, date in found.items() if date is not None}
@@ -103,7 +107,7 @@ def read_result(resource: Json, reading: Reading) -> ResultRecord:
         },
         dates={name: date for name, date in dates.items() if date is not None},
         modifiers=reading.modifiers("result", resource),
-        notes=tuple(annotations(resource.get("note"))),
+        notes=tuple(note_texts(resource.get("note"))),
         classification=reading.terminology.classify(read_concept(resource.get("code")), "result"),
         value=_amount(resource.get("valueQuantity")),
         answer=_answer(resource, reading),
@@ -146,7 +150,9 @@ def read_statement(resource: Json, reading: Reading, found: Classification) -> S
 
 def read_task(resource: Json, reading: Reading) -> TaskRecord:
     """A Task's words and what it is about."""
-    links = [reading.index.key(resource.get(name)) for name in ("focus", "basedOn", "reasonReference")]
+    links = [
+        reading.index.key(resource.get(name)) for name in ("focus", "basedOn", "reasonReference")
+    ]
     return TaskRecord(
         source=_source(resource),
         status=code_of(resource.get("status")) or "unknown",
@@ -180,7 +186,11 @@ def subject_of(resource: Json) -> list[object]:
     for item in as_list(resource.get("participant")):
         actor = as_object(item).get("actor")
         reference = reference_of(actor)
-        if "Patient/" in reference or reference.startswith("urn:") or as_object(actor).get("type") == "Patient":
+        if (
+            "Patient/" in reference
+            or reference.startswith("urn:")
+            or as_object(actor).get("type") == "Patient"
+        ):
             people.append(actor)
     return people
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cds.chart.document import Documents, flatten, read_documents
-from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects, reference_of
+from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects
 from cds.chart.finding import subject_of
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.model import Coverage
@@ -85,7 +85,9 @@ def _refuse_scalars(documents: Documents, intake: Intake, name: str) -> None:
         for position, item in enumerate(items):
             if not isinstance(item, dict):
                 what = f"entry {position + 1} is {_kind(item)}, not a resource"
-                intake.problems.append(Problem(Place(name, place.line), what, "a JSON object", "input"))
+                intake.problems.append(
+                    Problem(Place(name, place.line), what, "a JSON object", "input")
+                )
 
 
 def _kind(value: object) -> str:
@@ -124,7 +126,9 @@ def _entries(root: Json, name: str, intake: Intake) -> list[Entry]:
             found += _entry(resource, as_text(as_object(item).get("fullUrl")), name, intake)
         elif not isinstance(item, dict) or "resource" in item:
             what = f"Bundle.entry[{position}] holds no resource"
-            intake.problems.append(Problem(Place(name), what, "an object with a resourceType", "input"))
+            intake.problems.append(
+                Problem(Place(name), what, "an object with a resourceType", "input")
+            )
     return found
 
 
@@ -179,7 +183,9 @@ def _by_patient(entries: list[Entry], name: str, intake: Intake) -> list[Submiss
     _place_loose(loose, people, name, intake)
     if not people and entries:
         what = "no Patient and no resource that names one"
-        intake.problems.append(Problem(Place(name), what, "a record of at least one patient", "input"))
+        intake.problems.append(
+            Problem(Place(name), what, "a record of at least one patient", "input")
+        )
     return [_settled(people[key], name) for key in sorted(people)]
 
 
@@ -197,7 +203,9 @@ def _foreign(resource: Json, owner: str, name: str) -> Problem:
     return Problem(place, what, "", "subject", Severity.WARNING)
 
 
-def _place_loose(entries: list[Entry], people: dict[str, Submission], name: str, intake: Intake) -> None:
+def _place_loose(
+    entries: list[Entry], people: dict[str, Submission], name: str, intake: Intake
+) -> None:
     """Entries that name nobody: the only patient's, or a problem."""
     for entry in entries:
         kind = as_text(entry.resource.get("resourceType"))
@@ -210,7 +218,9 @@ def _place_loose(entries: list[Entry], people: dict[str, Submission], name: str,
             submission = next(iter(people.values()))
             submission.entries.append(entry)
             what = "names no patient: read as the only one's of this input"
-            submission.problems.append(Problem(place, what, "a subject", "subject", Severity.WARNING))
+            submission.problems.append(
+                Problem(place, what, "a subject", "subject", Severity.WARNING)
+            )
         else:
             what = "names no patient, and the input has several: not judged"
             intake.problems.append(Problem(place, what, "a subject", "subject"))
@@ -239,7 +249,9 @@ def _take_request(request: Json, name: str, intake: Intake) -> None:
     )
     if not hook or not patient:
         missing = "hook" if not hook else "context.patientId"
-        intake.problems.append(Problem(Place(name), f"{missing} is missing", "a CDS Hooks request", "hook"))
+        intake.problems.append(
+            Problem(Place(name), f"{missing} is missing", "a CDS Hooks request", "hook")
+        )
         return
     intake.call = Call(hook, patient, chosen)
     submission = Submission(patient, None)
@@ -284,9 +296,7 @@ def _take_own(submission: Submission, entry: Entry, name: str, intake: Intake) -
     _put(submission, entry)
 
 
-def _prefetched(
-    prefetch: Json, name: str, intake: Intake, submission: Submission
-) -> list[Entry]:
+def _prefetched(prefetch: Json, name: str, intake: Intake, submission: Submission) -> list[Entry]:
     """The prefetched resources; sets the coverage of each type (absent unless a key says more)."""
     coverage = dict.fromkeys(READ_TYPES, Coverage.ABSENT)
     found: list[Entry] = []
@@ -313,11 +323,7 @@ def _prefetch_value(value: object, name: str, intake: Intake) -> tuple[list[Entr
         inner = as_object(item.get("resource"))
         if inner.get("resourceType") == "OperationOutcome" and _is_error(inner):
             state = _outcome(inner)
-    entries = [
-        entry
-        for item in flatten(value)
-        for entry in _entries(item, name, intake)
-    ]
+    entries = [entry for item in flatten(value) for entry in _entries(item, name, intake)]
     if _has_next(root):
         state = Coverage.TRUNCATED
     if not entries and state is Coverage.SUPPLIED:

@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 from cds.chart.dosage import Regimen, Strength, read_regimen
 from cds.chart.fields import (
     Json,
-    annotations,
     as_list,
     as_object,
     as_text,
     code_of,
     date_of,
+    note_texts,
     objects,
     period_of,
     reference_of,
@@ -86,7 +86,7 @@ def read_medication(resource: Json, reading: Reading, *, drafted: bool) -> Medic
         attributes=_attributes(resource, kind, reading, drafted),
         dates=_dates(resource, reading.zone, regimen),
         modifiers=reading.modifiers("medication", resource),
-        notes=tuple(annotations(resource.get("note"))),
+        notes=tuple(note_texts(resource.get("note"))),
         drafted=drafted,
         classification=classification,
         resolved=resolved,
@@ -136,10 +136,14 @@ def _medication_of(resource: Json) -> tuple[CodeableConcept, object | None]:
     reference = resource.get("medicationReference")
     either = as_object(resource.get("medication"))
     if inline is None and either:
-        inline = either.get("concept") or (either if "coding" in either or "text" in either else None)
+        inline = either.get("concept") or (
+            either if "coding" in either or "text" in either else None
+        )
     if reference is None and either:
-        reference = either.get("reference") if isinstance(either.get("reference"), dict) else (
-            either if "reference" in either else None
+        reference = (
+            either.get("reference")
+            if isinstance(either.get("reference"), dict)
+            else (either if "reference" in either else None)
         )
     return read_concept(inline), reference
 
@@ -152,7 +156,9 @@ def _with_ingredients(
     names = []
     readable = classification.readable
     for item in objects(medication.get("ingredient")):
-        concept = read_concept(item.get("itemCodeableConcept") or as_object(item.get("item")).get("concept"))
+        concept = read_concept(
+            item.get("itemCodeableConcept") or as_object(item.get("item")).get("concept")
+        )
         found = terminology.classify(concept, "medication")
         readable = readable or found.readable
         if found.readable:
@@ -208,7 +214,9 @@ def _ratio_strength(value: object) -> Strength | None:
         return None
     denominator = _read_amount(ratio.get("denominator"))
     if denominator is None or denominator.dimension == "count":
-        count = denominator.value if denominator is not None and denominator.value > 0 else Decimal(1)
+        count = (
+            denominator.value if denominator is not None and denominator.value > 0 else Decimal(1)
+        )
         return Strength(Quantity(numerator.value / count, numerator.unit), None)
     return Strength(numerator, denominator)
 
@@ -334,7 +342,10 @@ _LINKS = ("authorizingPrescription", "request", "basedOn", "partOf", "derivedFro
 def _links(resource: Json, index: Index) -> tuple[str, ...]:
     """The orders this resource belongs to. (`priorPrescription` names another order: not here.)"""
     found = [
-        index.key(item) for name in _LINKS for item in as_list(resource.get(name)) if reference_of(item)
+        index.key(item)
+        for name in _LINKS
+        for item in as_list(resource.get(name))
+        if reference_of(item)
     ]
     return tuple(dict.fromkeys(found))
 

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from cds.chart.courses import Groups
 from cds.chart.fields import (
     Json,
-    annotations,
     as_list,
     as_object,
     as_text,
     code_of,
     date_of,
+    note_texts,
     objects,
     period_of,
     reference_of,
@@ -40,7 +40,7 @@ _SERVICES = {
     "Encounter": ("serviceType", "type", "class"),
     "ServiceRequest": ("performerType",),
 }
-# Where people write what no code says: anaesthesia, "local only", what the patient was told.
+# Where people write what no code says: how it is done, what the patient was told.
 _TEXTS = ("description", "comment", "patientInstruction", "instruction")
 _LINKS = ("basedOn", "partOf", "replaces", "appointment", "reasonReference", "request")
 
@@ -59,7 +59,7 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
         attributes=_attributes(resource, kind, reading, drafted),
         dates={},
         modifiers=reading.modifiers("procedure", resource),
-        notes=tuple(annotations(resource.get("note"))),
+        notes=tuple(note_texts(resource.get("note"))),
         drafted=drafted,
         classifications=_known(classify(concept, "procedure") for concept in (*concepts, *details)),
         services=_known(classify(concept, "service") for concept in services),
@@ -168,7 +168,7 @@ def _timing(timing: Json, zone: ZoneInfo) -> tuple[Start, ...]:
 def _texts(resource: Json, concepts: Iterable[CodeableConcept]) -> tuple[str, ...]:
     """Free words, each once: descriptions, notes, and the texts beside codes."""
     found = [as_text(resource.get(name)) for name in _TEXTS]
-    found += annotations(resource.get("note"))
+    found += note_texts(resource.get("note"))
     for name in ("patientInstruction", "instruction"):
         found += [as_text(item.get("instructionMarkdown")) for item in objects(resource.get(name))]
     for concept in concepts:
@@ -211,7 +211,7 @@ def _code_key(concepts: Sequence[CodeableConcept]) -> str:
 def read_task_texts(resource: Json) -> tuple[str, ...]:
     """The words of a Task: description, code, reason, notes."""
     concepts = _concepts(resource, ("code", "reasonCode", "businessStatus"))
-    found = [as_text(resource.get("description")), *annotations(resource.get("note"))]
+    found = [as_text(resource.get("description")), *note_texts(resource.get("note"))]
     for concept in concepts:
         found += [concept.text, *(coding.display for coding in concept.codings)]
     return tuple(dict.fromkeys(text for text in found if text))

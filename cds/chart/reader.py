@@ -20,8 +20,8 @@ from cds.chart.intake import Call, Intake, Submission, read_intake
 from cds.chart.medication import (
     MEDICATION_TYPES,
     Reading,
-    read_medication,
     read_list_statement,
+    read_medication,
 )
 from cds.chart.model import (
     AllergyRecord,
@@ -109,10 +109,19 @@ def _chart(submission: Submission, reading: Reading, name: str) -> Chart:
     for entry in submission.entries:
         try:
             sheets.read(entry, reading)
-        except (ValueError, TypeError, ArithmeticError, AttributeError, KeyError, RecursionError) as error:
+        except (
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            AttributeError,
+            KeyError,
+            RecursionError,
+        ) as error:
             # One bad resource never stops the rest; the class of the error says enough, its text
             # might quote the record.
-            where = Place(name, resource=f"{entry.resource.get('resourceType')}/{entry.resource.get('id')}")
+            where = Place(
+                name, resource=f"{entry.resource.get('resourceType')}/{entry.resource.get('id')}"
+            )
             what = f"could not be read ({type(error).__name__})"
             problems.append(Problem(where, what, "a FHIR R4 resource", "resource"))
     patient = read_patient(submission.person, submission.patient, reading)

@@ -52,11 +52,15 @@ def _latest(copies: list[Entry]) -> list[Entry]:
     versions = [as_text(_meta(entry).get("versionId")) for entry in copies]
     if all(version.isdecimal() for version in versions):
         best = max(int(version) for version in versions)
-        copies = [entry for entry, version in zip(copies, versions, strict=True) if int(version) == best]
+        copies = [
+            entry for entry, version in zip(copies, versions, strict=True) if int(version) == best
+        ]
     else:
         stamps = [as_text(_meta(entry).get("lastUpdated")) for entry in copies]
         if all(stamps) and len(set(stamps)) > 1:
-            copies = [entry for entry, stamp in zip(copies, stamps, strict=True) if stamp == max(stamps)]
+            copies = [
+                entry for entry, stamp in zip(copies, stamps, strict=True) if stamp == max(stamps)
+            ]
     return _distinct(copies)
 
 

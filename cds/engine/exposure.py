@@ -74,7 +74,9 @@ class Judge:
         """The course's spans, after stop dates, caps and denials."""
         known = [record for record in course.records if self._exists(record)]
         others = [self._read(record, profile, ()) for record in known if not _is_order(record)]
-        orders = [self._read(record, profile, tuple(others)) for record in known if _is_order(record)]
+        orders = [
+            self._read(record, profile, tuple(others)) for record in known if _is_order(record)
+        ]
         readings = tuple(sorted((*orders, *others), key=lambda reading: reading.record.source))
         readings = self._stopped(readings)
         readings = self._denied(readings)
@@ -100,12 +102,11 @@ class Judge:
         status = self._status(record, interval)
         row = self._row(record, interval, status)
         spans = self._spans_of(row, record, interval) if row is not None else {}
-        spans = self._capped(record, spans, profile)
-        return Reading(record, row, interval, status, spans)
+        return Reading(record, row, interval, status, self._capped(record, spans, profile))
 
     def _status(self, record: MedicationRecord, interval: Interval) -> str:
         """The status as it was at the moment: one that only a later event can set is undone."""
-        earlier = self.definition.hindsight.get(record.status)
+        earlier = self.definition.hindsight.get(record.source.type, {}).get(record.status)
         if earlier is not None and interval.end is not None:
             if interval.end.earliest > self.clock.today.latest:
                 return earlier
@@ -128,7 +129,11 @@ class Judge:
     ) -> Interval:
         kind = record.source.type
         start = next(
-            (record.dates[name].days for name in self.definition.starts.get(kind, ()) if name in record.dates),
+            (
+                record.dates[name].days
+                for name in self.definition.starts.get(kind, ())
+                if name in record.dates
+            ),
             None,
         )
         for name in self.definition.ends.get(kind, ()):
@@ -159,7 +164,9 @@ class Judge:
         days, known = self._days(name, record, profile)
         return (start + (days - 1), known) if days > 0 else None
 
-    def _days(self, name: str, record: MedicationRecord, profile: Profile | None) -> tuple[int, str]:
+    def _days(
+        self, name: str, record: MedicationRecord, profile: Profile | None
+    ) -> tuple[int, str]:
         """How many days are covered, 0 when it cannot be told."""
         if name == "cover" and profile is not None:
             return self.days(profile.values.get("covers", "")) or 0, "supply"
@@ -185,7 +192,9 @@ class Judge:
             return {}
         end = self._last_day(row, record, interval)
         source = str(record.source)
-        found = {label: (Span(interval.start, end, row.because, source),)}
+        found: dict[str, tuple[Span, ...]] = {
+            label: (Span(interval.start, end, row.because, source),)
+        }
         if row.then and end is not None:
             until = self.days(row.then_for)
             after = Span(end + 1, None if until is None else end + until, row.then_because, source)
@@ -195,7 +204,11 @@ class Judge:
     def _last_day(
         self, row: EvidenceRow, record: MedicationRecord, interval: Interval
     ) -> DayRange | None:
-        if interval.end is not None and not row.lasts and not (row.open_for and interval.known == "point"):
+        if (
+            interval.end is not None
+            and not row.lasts
+            and not (row.open_for and interval.known == "point")
+        ):
             return interval.end
         lasts = row.lasts or row.open_for
         start = interval.start
@@ -207,17 +220,26 @@ class Judge:
         return None if days is None or start is None else start + days
 
     def _capped(
-        self, record: MedicationRecord, spans: Mapping[str, tuple[Span, ...]], profile: Profile | None
+        self,
+        record: MedicationRecord,
+        spans: Mapping[str, tuple[Span, ...]],
+        profile: Profile | None,
     ) -> Mapping[str, tuple[Span, ...]]:
         """Lowers what an entry counts as where its certainty allows no more."""
-        attributes = {**record.attributes, "certainty": certainty_of(record), "status": record.status}
+        attributes = {
+            **record.attributes,
+            "certainty": certainty_of(record),
+            "status": record.status,
+        }
         for cap in self.definition.caps:
             if not row_matches(cap, attributes, record):
                 continue
             lower = ("hint",) if cap.counts_as == "hint" else ("possibility",)
             touched = ("exposure", "possibility") if cap.counts_as == "hint" else ("exposure",)
             moved = tuple(
-                self._lingering(span, cap, profile) for label in touched for span in spans.get(label, ())
+                self._lingering(span, cap, profile)
+                for label in touched
+                for span in spans.get(label, ())
             )
             kept = {label: found for label, found in spans.items() if label not in touched}
             if moved:
@@ -238,7 +260,7 @@ class Judge:
         parameter = self.parameters.get(word)
         if parameter is not None:
             return int(parameter.value)
-        number = word.split(" ")[0]
+        number = word.split(" ", maxsplit=1)[0]
         return int(number) if number.isdigit() else None
 
     # -- entries together ---------------------------------------------------------------------------
@@ -260,7 +282,9 @@ class Judge:
 
     def _denied(self, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
         """What somebody says is not taken is possible at most, if they said so after it began."""
-        denials = [item for item in readings if item.row is not None and item.row.counts_as == "denial"]
+        denials = [
+            item for item in readings if item.row is not None and item.row.counts_as == "denial"
+        ]
         for denial in denials:
             said = _said(denial.record)
             because = denial.row.because if denial.row is not None else ""
@@ -274,14 +298,18 @@ def first_row(
     return next((row for row in rows if row_matches(row, attributes, record)), None)
 
 
-def row_matches(row: EvidenceRow, attributes: Mapping[str, str], record: MedicationRecord | None) -> bool:
+def row_matches(
+    row: EvidenceRow, attributes: Mapping[str, str], record: MedicationRecord | None
+) -> bool:
     """Whether a line of a table is about this entry."""
     for name, words in row.conditions:
         if attributes.get(name, "absent") not in words:
             return False
     if not row.concepts:
         return True
-    return record is not None and any(record.classification.match(concept) for concept in row.concepts)
+    return record is not None and any(
+        record.classification.match(concept) for concept in row.concepts
+    )
 
 
 _CERTAINTIES = (Certainty.CODE, Certainty.NAME, Certainty.TEXT, Certainty.SHAPE, Certainty.CONFLICT)

@@ -81,7 +81,8 @@ class Expression:
         if name is None:
             return self._compare(test, scope)
         found = [
-            min(bound.truth, self._each(test, _narrowed(scope, name, bound))) for bound in scope.sets[name]
+            min(bound.truth, self._each(test, _narrowed(scope, name, bound)))
+            for bound in scope.sets[name]
         ]
         return _any_or_unanswered(found, name, scope)
 
@@ -192,7 +193,11 @@ class Expression:
         number = sheet.number(path.name)
         if number is not None:
             return number
-        return Missing(f"{path.text} is not known") if not bounds else bounds[0].fact.value(path.field or "name")
+        return (
+            Missing(f"{path.text} is not known")
+            if not bounds
+            else bounds[0].fact.value(path.field or "name")
+        )
 
     def _elapsed(self, unit: str, start: Value, end: Value) -> Value:
         for side in (start, end):
@@ -210,9 +215,15 @@ class Expression:
         match test:
             case syntax.And(tests) | syntax.Or(tests):
                 steps = tuple(self.explain(item, scope) for item in tests)
-                return Step(text or ("all of" if isinstance(test, syntax.And) else "any of"), truth, steps)
+                return Step(
+                    text or ("all of" if isinstance(test, syntax.And) else "any of"), truth, steps
+                )
             case syntax.Not(inner) | syntax.CouldBe(inner) | syntax.Unsure(inner):
-                words = {syntax.Not: "not", syntax.CouldBe: "could be", syntax.Unsure: "unsure whether"}
+                words = {
+                    syntax.Not: "not",
+                    syntax.CouldBe: "could be",
+                    syntax.Unsure: "unsure whether",
+                }
                 return Step(text or words[type(test)], truth, (self.explain(inner, scope),))
             case _:
                 return self._leaf(test, scope, truth, text)
@@ -321,7 +332,9 @@ def _ordered(value: Value, direction: str, anchor: Value) -> Truth:
         return Truth.NO
     if not (isinstance(value, Moment) and isinstance(anchor, Moment)):
         return Truth.UNKNOWN
-    return value.days.before(anchor.days) if direction == "before" else value.days.after(anchor.days)
+    return (
+        value.days.before(anchor.days) if direction == "before" else value.days.after(anchor.days)
+    )
 
 
 def _matches(left: Value, right: Value) -> Truth:
@@ -387,5 +400,3 @@ def _picked(pick: str, values: list[Value], text: str) -> Value:
         choose_day = max if pick == "latest" else min
         return choose_day(moments, key=lambda item: (item.days.latest, item.days.earliest))
     return Missing(f"the {pick} {text} cannot be told")
-
-

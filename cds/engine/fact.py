@@ -24,7 +24,16 @@ from cds.rulebook.model import Profile
 from cds.terminology.concept import Certainty, Classification
 from cds.values.truth import Truth, any_of, known
 
-Subject = Course | Operation | ConditionRecord | AllergyRecord | ResultRecord | StatementRecord | Patient | str
+Subject = (
+    Course
+    | Operation
+    | ConditionRecord
+    | AllergyRecord
+    | ResultRecord
+    | StatementRecord
+    | Patient
+    | str
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +90,9 @@ class Fact:
         if concept == "unresolved":
             return known(any(not record.resolved for record in records))
         if concept == "unclassified":
-            return known(any(record.resolved and not record.classification.readable for record in records))
+            return known(
+                any(record.resolved and not record.classification.readable for record in records)
+            )
         if concept == "classified":
             return known(any(record.classification.readable for record in records))
         return known(any(record.classification.match(concept) for record in records))
@@ -97,7 +108,9 @@ def _membership(classification: Classification, concept: str) -> Truth:
 def certainty(fact: Fact) -> Words:
     """How surely the fact is what it is taken for, at best."""
     if fact.kind == "medication":
-        found = {certainty_of(record) for record in fact.records if isinstance(record, MedicationRecord)}
+        found = {
+            certainty_of(record) for record in fact.records if isinstance(record, MedicationRecord)
+        }
         for best in ("code", "name", "text", "shape", "conflict"):
             if best in found:
                 return Words(frozenset({best}))

@@ -46,6 +46,11 @@ class Verdict:
     missing: tuple[str, ...]
     traces: tuple[Step, ...]
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the answer is unknown, for the rule or for one of the things it is about."""
+        return any(trace.truth is Truth.UNKNOWN for trace in self.traces)
+
 
 @dataclass(frozen=True, slots=True)
 class Review:
@@ -65,4 +70,5 @@ class Review:
 
     @property
     def unknown(self) -> tuple[Verdict, ...]:
-        return tuple(verdict for verdict in self.verdicts if verdict.truth is Truth.UNKNOWN)
+        """Rules that could not be decided for something that they are about."""
+        return tuple(verdict for verdict in self.verdicts if verdict.undecided)

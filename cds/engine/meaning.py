@@ -48,7 +48,10 @@ class Meanings(Lexicon):
 
     def _term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
         scope = self._about(sheet, fact, term.facts)
-        if term.unsure is not None and self.expression.truth(term.unsure.test, scope) is not Truth.NO:
+        if (
+            term.unsure is not None
+            and self.expression.truth(term.unsure.test, scope) is not Truth.NO
+        ):
             return Truth.UNKNOWN
         return self.expression.truth(term.means.test, scope)
 
@@ -68,7 +71,10 @@ class Meanings(Lexicon):
             found = (f"whether {fact.name} is {word} is not certain",)
             return found if fact.in_concept(word) is Truth.UNKNOWN else ()
         scope = self._about(sheet, fact, term.facts)
-        if term.unsure is not None and self.expression.truth(term.unsure.test, scope) is not Truth.NO:
+        if (
+            term.unsure is not None
+            and self.expression.truth(term.unsure.test, scope) is not Truth.NO
+        ):
             return (f"{fact.name}: {term.because or term.unsure.text}",)
         inner = self.expression.explain(term.means.test, scope).reasons()
         return inner or ((f"{fact.name}: {term.because}",) if term.because else ())
@@ -111,7 +117,9 @@ class Meanings(Lexicon):
         definition = self.rulebook.definitions[kind]
         if definition.unseen is None:
             return Truth.NO
-        return self.expression.truth(definition.unseen.test, self._about(sheet, None, definition.unseen_facts))
+        return self.expression.truth(
+            definition.unseen.test, self._about(sheet, None, definition.unseen_facts)
+        )
 
     # -- binding -----------------------------------------------------------------------------------------
 
@@ -140,7 +148,9 @@ class Meanings(Lexicon):
         found = any_of(self._concept(scope, fact, concept) for concept in clause.concepts)
         if found is Truth.NO:
             return found
-        return min(found, negate(any_of(self._concept(scope, fact, word) for word in clause.excluded)))
+        return min(
+            found, negate(any_of(self._concept(scope, fact, word) for word in clause.excluded))
+        )
 
     def _concept(self, scope: Scope, fact: Fact, concept: str) -> Truth:
         """A value set; or a term, where the pack defines the class by more than codes."""
@@ -149,7 +159,11 @@ class Meanings(Lexicon):
         return fact.in_concept(concept)
 
     def _in_state(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
-        truth = any_of(self.is_word(scope, fact, word) for word in clause.terms) if clause.terms else Truth.YES
+        truth = (
+            any_of(self.is_word(scope, fact, word) for word in clause.terms)
+            if clause.terms
+            else Truth.YES
+        )
         if truth is Truth.NO:
             return truth
         truth = min(truth, all_of(self.is_word(scope, fact, word) for word in clause.also))

@@ -11,7 +11,7 @@ from cds.engine.exposure import row_matches
 from cds.engine.frame import Clock
 from cds.engine.value import Moment, render_days
 from cds.rulebook.model import EvidenceRow, KindDefinition
-from cds.terminology.concept import CodeableConcept, Classification
+from cds.terminology.concept import Classification, CodeableConcept
 from cds.terminology.terminology import Terminology
 from cds.values.moment import DayRange, PartialDate
 
@@ -47,7 +47,9 @@ class Plan:
 
     @property
     def living(self) -> tuple[OperationRecord, ...]:
-        return tuple(entry.record for entry in self.entries if entry.label in ("planned", "possible"))
+        return tuple(
+            entry.record for entry in self.entries if entry.label in ("planned", "possible")
+        )
 
 
 def judge_operation(operation: Operation, definition: KindDefinition, clock: Clock) -> Plan:
@@ -71,7 +73,7 @@ def _exists(record: OperationRecord, clock: Clock) -> bool:
 def _entry(record: OperationRecord, definition: KindDefinition, clock: Clock) -> Entry:
     start = _start(record, clock)
     ahead = start is not None and _is_ahead(start, clock)
-    status = definition.hindsight.get(record.status, record.status) if ahead else record.status
+    status = definition.hindsight.get(record.source.type, {}).get(record.status, record.status) if ahead else record.status
     attributes: Mapping[str, str] = {**record.attributes, "status": status}
     row = next((row for row in definition.evidence if row_matches(row, attributes, None)), None)
     return Entry(record, row, start, ahead)
@@ -110,7 +112,9 @@ def _moment(start: Start, clock: Clock) -> Moment:
         return moment
     # The period has begun and is not over: some day of what is left.
     days = DayRange(clock.today.earliest, max(end.days.latest, clock.today.earliest))
-    return Moment(days, clock.now, end.last + timedelta(microseconds=1), f"{start.date.text} to {end.text}")
+    return Moment(
+        days, clock.now, end.last + timedelta(microseconds=1), f"{start.date.text} to {end.text}"
+    )
 
 
 def _notes(living: Sequence[Entry], start: Moment | None) -> tuple[str, ...]:
@@ -140,11 +144,13 @@ def topics_of(
             _collect(classification, topics, f"{record.source}", found)
         for text in (*record.texts, *record.notes):
             read = terminology.classify(CodeableConcept((), text), "procedure")
-            _collect(read, topics, f"{record.source}: \"{text}\"", found)
+            _collect(read, topics, f'{record.source}: "{text}"', found)
     return found
 
 
-def _collect(found: Classification, topics: tuple[str, ...], where: str, into: dict[str, str]) -> None:
+def _collect(
+    found: Classification, topics: tuple[str, ...], where: str, into: dict[str, str]
+) -> None:
     for match in found.matches:
         if match.valueset in topics:
             into.setdefault(match.valueset, where)

@@ -89,7 +89,12 @@ def _latest(day: DayRange) -> tuple[int, int]:
 
 def _regimen(fact: Fact) -> Regimen | None:
     """The regimen that counts: the order's, else a statement's, a dispense's, an administration's."""
-    kinds = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+    kinds = (
+        "MedicationRequest",
+        "MedicationStatement",
+        "MedicationDispense",
+        "MedicationAdministration",
+    )
     found = [record for record in _medications(fact) if record.regimen is not None]
     found.sort(key=lambda record: (kinds.index(record.source.type), record.source))
     told = [record for record in found if record.regimen and not record.regimen.missing]
@@ -131,7 +136,9 @@ def _milligrams(amount: Value) -> Decimal:
 
 
 def _release(fact: Fact) -> Value:
-    return words(*(record.product.release for record in _medications(fact) if record.product is not None))
+    return words(
+        *(record.product.release for record in _medications(fact) if record.product is not None)
+    )
 
 
 def _drafted(fact: Fact) -> Value:
@@ -151,17 +158,9 @@ def _valuesets(found: list[Classification]) -> list[str]:
     return [match.valueset for item in found for match in item.matches]
 
 
-def _medication_because(fact: Fact) -> Value:
-    assert fact.exposure is not None
-    spans = (*fact.exposure.possible.spans, *fact.exposure.hinted.spans)
-    found = [span.because for span in spans if span.because]
-    return words(*found, *fact.exposure.conflicts)
-
-
 _MEDICATION: Mapping[str, Reader] = {
     "name": _name,
     "source": _sources,
-    "because": _medication_because,
     "start": _start,
     "end": _end,
     "exposure": _spans("taken"),
@@ -305,7 +304,11 @@ def _result_value(fact: Fact) -> Value:
 
 def _result_high(fact: Fact) -> Value:
     record = _result(fact)
-    return record.high if record is not None and record.high is not None else Missing("no reference range")
+    return (
+        record.high
+        if record is not None and record.high is not None
+        else Missing("no reference range")
+    )
 
 
 def _answer(fact: Fact) -> Value:
@@ -369,7 +372,16 @@ READERS: Mapping[str, Mapping[str, Reader]] = {
 # Properties that need the whole chart or the pack are read in `sheet`.
 CONTEXTUAL: Mapping[str, frozenset[str]] = {
     "medication": frozenset(
-        {"route", "says", "isolated", "first-recent-day", "look-back", "washout", "usual-route"}
+        {
+            "because",
+            "route",
+            "says",
+            "isolated",
+            "first-recent-day",
+            "look-back",
+            "washout",
+            "usual-route",
+        }
     ),
     "procedure": frozenset({"ahead", "topics", "ordered", "says"}),
     "source": frozenset({"unseen", "because"}),
@@ -386,5 +398,3 @@ def birthdays(born: DayRange, today: DayRange) -> Count:
         return Decimal(end.year - start.year - ((end.month, end.day) < (start.month, start.day)))
 
     return Count(years(born, True), years(born, False))
-
-

@@ -46,7 +46,9 @@ class Evaluator:
             return Review(chart, hook, clock, (), (), problems)
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
         verdicts = tuple(
-            self._judge(rule, sheet, shown) for rule in self.rulebook.rules if speaks_on(rule, hook.name)
+            self._judge(rule, sheet, shown)
+            for rule in self.rulebook.rules
+            if speaks_on(rule, hook.name)
         )
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet))
@@ -73,7 +75,9 @@ class Evaluator:
             traces.append(trace)
             if truth is Truth.YES:
                 finding = self._finding(rule, scope, trace)
-                if _is_selected(finding, sheet.hook) and not (rule.remember and finding.key in shown):
+                if _is_selected(finding, sheet.hook) and not (
+                    rule.remember and finding.key in shown
+                ):
                     findings.append(finding)
         strongest = max(truths, default=Truth.NO)
         unknown = [trace for trace in traces if trace.truth is Truth.UNKNOWN]
@@ -84,7 +88,8 @@ class Evaluator:
         """Nothing of what the rule is about was found: no, or unknown where nobody answered."""
         truth = all_of(base.exists(name) for name in rule.per)
         steps = tuple(
-            Step(name, base.exists(name), missing=base.unanswered.get(name, ())) for name in rule.per
+            Step(name, base.exists(name), missing=base.unanswered.get(name, ()))
+            for name in rule.per
         )
         trace = Step(rule.title, truth, steps)
         return Verdict(rule, truth, (), trace.reasons() if truth is Truth.UNKNOWN else (), (trace,))
@@ -94,11 +99,8 @@ class Evaluator:
             scope.lets[let.name] = self.meanings.expression.value(let.value, scope)
 
     def _truth(self, rule: Rule, scope: Scope) -> Truth:
-        bound = all_of(scope.exists(name) for name in rule.per)
-        if bound is Truth.NO:
-            return bound
-        truth = all_of(self.meanings.expression.truth(item.test, scope) for item in rule.when)
-        return min(bound, truth)
+        """Whether every test holds. A binding that is only possible counts where a test asks for it."""
+        return all_of(self.meanings.expression.truth(item.test, scope) for item in rule.when)
 
     def _trace(self, rule: Rule, scope: Scope, truth: Truth) -> Step:
         explain = self.meanings.expression.explain
@@ -135,12 +137,15 @@ class Evaluator:
                 because = item.fact.value("because")
                 if isinstance(because, Words):
                     named = item.fact.kind not in ("source", "statement")
-                    found += [f"{item.fact.name}: {word}" if named else word for word in sorted(because.words)]
+                    found += [
+                        f"{item.fact.name}: {word}" if named else word
+                        for word in sorted(because.words)
+                    ]
         return tuple(dict.fromkeys(found))
 
     def _level(self, rule: Rule, scope: Scope) -> tuple[Level, tuple[str, ...]]:
         """The first level that is yes; one that is unknown is passed over, and named."""
-        passed = []
+        passed: list[str] = []
         for level in rule.card.levels:
             truth = self.meanings.expression.truth(level.sentence.test, scope)
             if truth is Truth.YES:
@@ -213,7 +218,10 @@ def _is_selected(finding: Finding, hook: Hook) -> bool:
     if hook.selections is None or hook.name != "order-select":
         return True
     drafts = {
-        str(source) for bounds in finding.bound.values() for item in bounds for source in item.fact.drafts
+        str(source)
+        for bounds in finding.bound.values()
+        for item in bounds
+        for source in item.fact.drafts
     }
     return not drafts or not drafts.isdisjoint(hook.selections)
 
@@ -227,7 +235,15 @@ def _deceased(chart: Chart, clock: Clock) -> tuple[Problem, ...]:
     if died is False or (died is not True and died.first > clock.now):
         return ()
     place = Place(resource=f"Patient/{chart.patient.id}")
-    return (Problem(place, "the patient is recorded as deceased: not judged", "", "patient", Severity.WARNING),)
+    return (
+        Problem(
+            place,
+            "the patient is recorded as deceased: not judged",
+            "",
+            "patient",
+            Severity.WARNING,
+        ),
+    )
 
 
 @lru_cache(maxsize=8)

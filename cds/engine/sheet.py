@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from cds.chart.model import Chart, Coverage, Course, MedicationRecord, OperationRecord, Record
+from cds.chart.model import (
+    AllergyRecord,
+    Chart,
+    ConditionRecord,
+    Course,
+    Coverage,
+    MedicationRecord,
+    OperationRecord,
+    Record,
+    ResultRecord,
+    StatementRecord,
+)
 from cds.engine.exposure import Exposure, Judge
 from cds.engine.fact import Fact
 from cds.engine.frame import Clock, Hook
@@ -14,7 +25,7 @@ from cds.engine.properties import READERS, Reader, birthdays, words
 from cds.engine.value import Count, Missing, Span, Spans, Value, Words
 from cds.rulebook.model import KindDefinition, Profile, Rulebook
 from cds.rulebook.syntax import paths
-from cds.terminology.concept import CodeableConcept, Classification
+from cds.terminology.concept import Classification, CodeableConcept
 from cds.values.moment import DayRange
 from cds.values.quantity import Quantity
 from cds.values.truth import Truth
@@ -28,7 +39,9 @@ class Sheet:
     ``profiles`` and the label and term tests are compiled once per rulebook and handed in.
     """
 
-    def __init__(self, chart: Chart, rulebook: Rulebook, hook: Hook, clock: Clock, words: Lexicon) -> None:
+    def __init__(
+        self, chart: Chart, rulebook: Rulebook, hook: Hook, clock: Clock, words: Lexicon
+    ) -> None:
         self.chart, self.rulebook, self.hook, self.clock = chart, rulebook, hook, clock
         self.lexicon = words
         self._facts: dict[str, tuple[Fact, ...]] = {}
@@ -69,13 +82,15 @@ class Sheet:
 
     def _plain(self, kind: str) -> Iterable[Fact]:
         chart = self.chart
-        records = {
+        known: dict[
+            str, tuple[ConditionRecord | AllergyRecord | ResultRecord | StatementRecord, ...]
+        ] = {
             "condition": chart.conditions,
             "allergy": chart.allergies,
             "result": chart.results,
             "statement": chart.statements,
-        }[kind]
-        for record in records:
+        }
+        for record in known[kind]:
             if record.recorded is not None and record.recorded.first > self.clock.now:
                 continue
             found = record.classification
@@ -96,6 +111,7 @@ class Sheet:
         match kind:
             case "medication":
                 return {
+                    "because": self._because,
                     "route": self._route,
                     "says": self._says,
                     "isolated": self._isolated,
@@ -124,8 +140,14 @@ class Sheet:
     # -- medication -------------------------------------------------------------------------------
 
     def _medication(self, course: Course) -> Fact:
-        names = [record.classification.name for record in course.records if record.classification.name]
-        name = min(names, key=lambda text: (len(text), text)) if names else "a medication without a name"
+        names = [
+            record.classification.name for record in course.records if record.classification.name
+        ]
+        name = (
+            min(names, key=lambda text: (len(text), text))
+            if names
+            else "a medication without a name"
+        )
         fact = Fact(
             "medication",
             name,
@@ -175,7 +197,8 @@ class Sheet:
         gap = int(parameter.value)
         near = Span(spans[0].start - gap, spans[0].start + gap)
         return not any(
-            other is not fact and self._dosed(other, concepts, near) for other in self.facts("medication")
+            other is not fact and self._dosed(other, concepts, near)
+            for other in self.facts("medication")
         )
 
     def _dosed(self, other: Fact, concepts: tuple[str, ...], near: Span) -> bool:
@@ -191,6 +214,17 @@ class Sheet:
     def _isolated(self, fact: Fact) -> Value:
         return words("yes" if self.is_isolated(fact, self.lexicon.classes(fact)) else "no")
 
+    def _because(self, fact: Fact) -> Value:
+        """Why the course is no more than possible today, and what disagrees in its entries."""
+        exposure = self.judged(fact).exposure
+        assert exposure is not None
+        found = [
+            span.because
+            for span in (*exposure.possible.spans, *exposure.hinted.spans)
+            if span.because and span.contains(self.clock.today) is not Truth.NO
+        ]
+        return words(*found, *exposure.conflicts)
+
     def _route(self, fact: Fact) -> Value:
         """Words for how it is taken: value sets of routes, the product's form, else the usual route."""
         found: set[str] = set()
@@ -204,7 +238,9 @@ class Sheet:
             found = {
                 record.product.route
                 for record in fact.records
-                if isinstance(record, MedicationRecord) and record.product is not None and record.product.route
+                if isinstance(record, MedicationRecord)
+                and record.product is not None
+                and record.product.route
             }
         usual = fact.profile.values.get("usual-route", "") if fact.profile is not None else ""
         if not found and usual:
@@ -238,7 +274,9 @@ class Sheet:
             about = bool(sources & set(task.links)) or any(
                 match.valueset in sets
                 for text in task.texts
-                for match in self.rulebook.terminology.classify(CodeableConcept((), text), "medication").matches
+                for match in self.rulebook.terminology.classify(
+                    CodeableConcept((), text), "medication"
+                ).matches
             )
             if about:
                 found += list(task.texts)
@@ -253,7 +291,9 @@ class Sheet:
             if not plan.entries:
                 continue
             records = plan.living or plan.records
-            found = tuple(item for record in records for item in (*record.classifications, *record.services))
+            found = tuple(
+                item for record in records for item in (*record.classifications, *record.services)
+            )
             fact = Fact(
                 "procedure",
                 _operation_name(records, found),
@@ -306,7 +346,9 @@ class Sheet:
     def _ordered(self, fact: Fact) -> Value:
         """Whether a drug that tells of it is ordered for its day, or with a category that says so."""
         definition = self.definition("procedure")
-        day = fact.plan.start.days if fact.plan is not None and fact.plan.start is not None else None
+        day = (
+            fact.plan.start.days if fact.plan is not None and fact.plan.start is not None else None
+        )
         for other in self.facts("medication"):
             if not any(other.in_concept(concept) is Truth.YES for concept in definition.orders_of):
                 continue
@@ -454,4 +496,3 @@ def _operation_name(records: Iterable[OperationRecord], found: Iterable[Classifi
             if item.name:
                 return item.name
     return next((item.name for item in found if item.name), "an operation without a name")
-

@@ -163,7 +163,11 @@ _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 def _render_day(day: date) -> str:
-    return "an unknown day" if day in (date.max, date.min) else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return (
+        "an unknown day"
+        if day in (date.max, date.min)
+        else f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    )
 
 
 def _render_span(span: Span) -> str:

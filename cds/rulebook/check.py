@@ -89,10 +89,14 @@ class _Checker:
         definition = self.definition(kind)
         if meaning_of(word, definition, self.concepts) is None:
             known = sorted(definition.terms) if definition is not None else []
-            self.author.error(place, f"a {kind} cannot be '{word}'", ", ".join(known) + ", or a value set", "name")
+            self.author.error(
+                place, f"a {kind} cannot be '{word}'", ", ".join(known) + ", or a value set", "name"
+            )
 
     def unknown_name(self, name: str, place: Place, known: Iterable[str]) -> None:
-        self.author.error(place, f"'{name}' is not known here", ", ".join(sorted(set(known))), "name")
+        self.author.error(
+            place, f"'{name}' is not known here", ", ".join(sorted(set(known))), "name"
+        )
 
     # -- facts ------------------------------------------------------------------------------------
 
@@ -152,9 +156,16 @@ class _Checker:
             self.duration(word, row.place)
 
     def duration(self, word: str, place: Place) -> None:
-        if word in _ALWAYS or word[:1].isdigit() or word in self.rulebook.parameters or word.isalpha():
+        if (
+            word in _ALWAYS
+            or word[:1].isdigit()
+            or word in self.rulebook.parameters
+            or word.isalpha()
+        ):
             return
-        self.author.error(place, f"'{word}' is no duration", "a parameter, a number of days, always", "name")
+        self.author.error(
+            place, f"'{word}' is no duration", "a parameter, a number of days, always", "name"
+        )
 
     def cycles(self, definition: KindDefinition) -> None:
         uses = {
@@ -174,7 +185,9 @@ class _Checker:
             while ahead:
                 word = ahead.pop()
                 if word == name:
-                    self.author.error(term.means.place, f"'{name}' is defined by itself", "no circle", "cycle")
+                    self.author.error(
+                        term.means.place, f"'{name}' is defined by itself", "no circle", "cycle"
+                    )
                     break
                 if word not in seen:
                     seen.add(word)
@@ -183,7 +196,9 @@ class _Checker:
     # -- rules ---------------------------------------------------------------------------------------
 
     def rule(self, rule: Rule) -> None:
-        scope = _Scope({fact.name: fact.kind for fact in rule.facts}, frozenset(let.name for let in rule.lets))
+        scope = _Scope(
+            {fact.name: fact.kind for fact in rule.facts}, frozenset(let.name for let in rule.lets)
+        )
         for fact in rule.facts:
             self.fact(fact, scope)
         for let in rule.lets:
@@ -205,7 +220,9 @@ class _Checker:
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
         for fact in rule.facts:
             if fact.name not in asked and fact.name not in rule.per:
-                self.author.error(fact.place, f"the fact '{fact.name}' is never asked for", "", "unused")
+                self.author.error(
+                    fact.place, f"the fact '{fact.name}' is never asked for", "", "unused"
+                )
 
     def card(self, rule: Rule, scope: _Scope) -> None:
         card = rule.card
@@ -217,19 +234,28 @@ class _Checker:
             for word in _PLACEHOLDER.findall(text):
                 self.placeholder(word, rule.place, scope)
         if len(_PLACEHOLDER.sub("", card.summary)) >= 140:
-            self.author.error(rule.place, "the summary is too long without its values", "below 140 characters", "card")
+            self.author.error(
+                rule.place,
+                "the summary is too long without its values",
+                "below 140 characters",
+                "card",
+            )
         for suggestion in card.suggestions:
             if suggestion.condition is not None:
                 self.sentence(suggestion.condition, scope)
             if suggestion.action == "create":
                 if suggestion.target not in self.rulebook.templates:
                     known = ", ".join(sorted(self.rulebook.templates))
-                    self.author.error(suggestion.place, f"'{suggestion.target}' is no template", known, "name")
+                    self.author.error(
+                        suggestion.place, f"'{suggestion.target}' is no template", known, "name"
+                    )
             elif suggestion.target not in scope.facts:
                 self.unknown_name(suggestion.target, suggestion.place, scope.facts)
         for word in card.overrides:
             if word not in self.rulebook.overrides:
-                self.author.error(rule.place, f"'{word}' is no override reason", "those of pack.yaml", "name")
+                self.author.error(
+                    rule.place, f"'{word}' is no override reason", "those of pack.yaml", "name"
+                )
 
     def placeholder(self, word: str, place: Place, scope: _Scope) -> None:
         name, _, field = word.partition(".")
@@ -239,7 +265,12 @@ class _Checker:
             if field:
                 self.path(Path(name, field), replace(place, column=0), scope)
             return
-        self.author.error(place, f"'{{{word}}}' is nothing this rule knows", "a fact, a let or a parameter", "name")
+        self.author.error(
+            place,
+            f"'{{{word}}}' is nothing this rule knows",
+            "a fact, a let or a parameter",
+            "name",
+        )
 
     def place(self, rule: Rule) -> None:
         """Evidence with a source, a problem with an order, an unknown that somebody answers."""
@@ -254,13 +285,20 @@ class _Checker:
             known = ", ".join(sorted(self.rulebook.precedence.problems))
             self.author.error(rule.place, f"'{rule.problem}' is no problem", known, "name")
         elif rule.id not in order.rules:
-            self.author.error(rule.place, f"'{rule.id}' is not in the order of '{rule.problem}'", "", "name")
+            self.author.error(
+                rule.place, f"'{rule.id}' is not in the order of '{rule.problem}'", "", "name"
+            )
         elif order.by and order.by not in rule.per:
             what = f"'{rule.problem}' has one card for each '{order.by}', which is not in 'per'"
             self.author.error(rule.place, what, f"per: [{order.by}]", "name")
         known_ids = {other.id for other in self.rulebook.rules}
         if rule.unknown.defer and rule.unknown.defer not in known_ids:
-            self.author.error(rule.place, f"defers to '{rule.unknown.defer}', which is not in the pack", "", "name")
+            self.author.error(
+                rule.place,
+                f"defers to '{rule.unknown.defer}', which is not in the pack",
+                "",
+                "name",
+            )
 
 
 def check_rulebook(rulebook: Rulebook, author: Author, concepts: frozenset[str]) -> None:
@@ -279,5 +317,3 @@ def check_rulebook(rulebook: Rulebook, author: Author, concepts: frozenset[str])
 
 def _at(place: Place, column: int) -> Place:
     return replace(place, column=place.column + column)
-
-

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cds.rulebook.document import Node
 from cds.rulebook.model import (
+    KINDS,
     EvidenceRow,
     FactClause,
     KindDefinition,
-    KINDS,
     Label,
     Parameter,
     Profile,
@@ -41,8 +41,13 @@ def read_definition(node: Node, author: Author) -> KindDefinition:
         labels={name: _label(name, item, author) for name, item in _entries(node, "labels")},
         terms={name: _term(name, item, author) for name, item in _entries(node, "terms")},
         unseen=author.sentence(node.get("unseen")) if node.get("unseen") else None,
-        unseen_facts=tuple(read_fact(key, item, author) for key, item in _entries(node, "unseen-facts")),
-        hindsight={name: item.text for name, item in _entries(node, "hindsight")},
+        unseen_facts=tuple(
+            read_fact(key, item, author) for key, item in _entries(node, "unseen-facts")
+        ),
+        hindsight={
+            name: {status: word.text for status, word in item.mapping.items()}
+            for name, item in _entries(node, "hindsight")
+        },
         understood=frozenset(author.words(node, "understood")),
         topics=author.words(node, "topics"),
         orders_of=author.words(node, "orders-of"),
@@ -66,11 +71,18 @@ def _parameter(name: str, node: Node, author: Author) -> Parameter:
         low, _ = author.amount(Node(ends[0], place), "lower end")
         high, _ = author.amount(Node(ends[1], place), "upper end")
     elif allowed:
-        author.error(first(node.get("allowed")).place, f"'{allowed}' is no range", "2 days to 4 days", "value")
+        author.error(
+            first(node.get("allowed")).place,
+            f"'{allowed}' is no range",
+            "2 days to 4 days",
+            "value",
+        )
     if not low <= value <= high:
         author.error(node.place, f"'{name}' is outside what it allows itself", allowed, "value")
     basis = author.words(node, "basis", required=True)
-    return Parameter(name, value, unit, low, high, basis, author.text(node, "means", required=True), node.place)
+    return Parameter(
+        name, value, unit, low, high, basis, author.text(node, "means", required=True), node.place
+    )
 
 
 def _entries(node: Node, key: str) -> list[tuple[str, Node]]:
@@ -82,15 +94,28 @@ def _by_resource(node: Node, key: str) -> dict[str, tuple[str, ...]]:
 
 
 def _row(node: Node, author: Author) -> EvidenceRow:
-    keys = ("if", "for", "counts-as", "becomes", "because", "open-for", "open-from", "lasts", "lingers", "then")
+    keys = (
+        "if",
+        "for",
+        "counts-as",
+        "becomes",
+        "because",
+        "open-for",
+        "open-from",
+        "lasts",
+        "lingers",
+        "then",
+    )
     author.only(node, keys, "a line of evidence")
     conditions = tuple(
         (name, frozenset(part.text for part in item.items)) for name, item in _entries(node, "if")
     )
-    then, then_for, then_because = _then(first(node.get("then")))
+    then, then_for, then_because = _then(first(node.get("then")), author)
     counts_as = author.text(node, "counts-as") or author.text(node, "becomes")
     if counts_as not in _COUNTS_AS:
-        author.error(node.place, f"an entry cannot count as '{counts_as}'", ", ".join(_COUNTS_AS), "value")
+        author.error(
+            node.place, f"an entry cannot count as '{counts_as}'", ", ".join(_COUNTS_AS), "value"
+        )
     return EvidenceRow(
         conditions=conditions,
         concepts=author.words(node, "for"),
@@ -106,7 +131,8 @@ def _row(node: Node, author: Author) -> EvidenceRow:
     )
 
 
-def _then(node: Node) -> tuple[str, str, str]:
+def _then(node: Node, author: Author) -> tuple[str, str, str]:
+    author.only(node, ("possibility", "hint", "because"), "what comes after")
     for label in ("possibility", "hint"):
         found = node.get(label)
         if found is not None:
@@ -132,12 +158,16 @@ def _label(name: str, node: Node, author: Author) -> Label:
         for word, sentence in item.mapping.items():
             choices.append((word, author.sentence(sentence)))
     if not choices:
-        author.error(node.place, f"the label '{name}' has no choices", "- {word: sentence}", "missing")
+        author.error(
+            node.place, f"the label '{name}' has no choices", "- {word: sentence}", "missing"
+        )
     return Label(name, tuple(choices))
 
 
 def _term(name: str, node: Node, author: Author) -> Term:
-    author.only(node, ("means", "unsure-when", "because", "facts", "answered"), f"the term '{name}'")
+    author.only(
+        node, ("means", "unsure-when", "because", "facts", "answered"), f"the term '{name}'"
+    )
     unsure = node.get("unsure-when")
     return Term(
         name=name,
@@ -156,7 +186,9 @@ def read_fact(name: str, node: Node, author: Author) -> FactClause:
     if len(kinds) != 1:
         author.error(node.place, f"the fact '{name}' needs one kind", " or ".join(KINDS), "missing")
     kind = kinds[0] if kinds else KINDS[0]
-    where: tuple[Sentence, ...] = tuple(author.sentence(item) for item in first(node.get("where")).items)
+    where: tuple[Sentence, ...] = tuple(
+        author.sentence(item) for item in first(node.get("where")).items
+    )
     return FactClause(
         name=name,
         kind=kind,

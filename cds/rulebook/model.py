@@ -26,7 +26,7 @@ PSEUDO_CONCEPTS = frozenset({"unresolved", "unclassified", "classified"})
 
 @dataclass(frozen=True, slots=True)
 class FactClause:
-    """``opioid: {medication: opioid, not: maintenance, is: [current, drafted]}``.
+    """``other: {medication: class-a, not: class-b, is: [current, drafted]}``.
 
     ``concepts`` are alternatives; ``terms`` are alternatives, ``also`` and ``where`` must hold too.
     """
@@ -234,7 +234,7 @@ class KindDefinition:
     terms: Mapping[str, Term] = field(default_factory=dict)
     unseen: Sentence | None = None
     unseen_facts: tuple[FactClause, ...] = ()
-    hindsight: Mapping[str, str] = field(default_factory=dict)
+    hindsight: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     understood: frozenset[str] = frozenset()
     topics: tuple[str, ...] = ()
     orders_of: tuple[str, ...] = ()

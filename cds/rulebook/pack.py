@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cds
@@ -18,7 +18,6 @@ from cds.rulebook.model import (
     Parameter,
     Precedence,
     ProblemOrder,
-    Rule,
     Rulebook,
     Suppression,
 )
@@ -105,7 +104,9 @@ def load_rulebook(root: Path, site: Site | None = None) -> Rulebook:
 def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | None:
     """The rulebook as far as it can be read; ``problems`` receives errors and advice alike."""
     if not root.is_dir():
-        problems.append(Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file"))
+        problems.append(
+            Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file")
+        )
         return None
     files = _Files(root, problems)
     author = Author(problems)
@@ -132,11 +133,7 @@ def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | Non
     check_rulebook(rulebook, author, frozenset(_sets(valuesets)))
     _check_selectors(rulebook, site, author)
     on = tuple(rule for rule in sorted(rules, key=lambda rule: rule.id) if is_on(rule, site))
-    return Rulebook(**{**_fields(rulebook), "rules": on})
-
-
-def _fields(rulebook: Rulebook) -> dict[str, object]:
-    return {name: getattr(rulebook, name) for name in Rulebook.__slots__}
+    return replace(rulebook, rules=on)
 
 
 def _read_definitions(
@@ -147,11 +144,18 @@ def _read_definitions(
     for node in files.folder("definitions").values():
         definition = read_definition(node, author)
         if definition.kind in definitions:
-            author.error(node.place, f"'{definition.kind}' is defined twice", "one file a kind", "duplicate")
+            author.error(
+                node.place, f"'{definition.kind}' is defined twice", "one file a kind", "duplicate"
+            )
         definitions[definition.kind] = definition
         for name, parameter in read_parameters(node, author).items():
             if name in parameters:
-                author.error(parameter.place, f"the parameter '{name}' stands twice", "one place", "duplicate")
+                author.error(
+                    parameter.place,
+                    f"the parameter '{name}' stands twice",
+                    "one place",
+                    "duplicate",
+                )
             parameters[name] = parameter
     return definitions, parameters
 
@@ -170,7 +174,19 @@ def _terminology(valuesets: Mapping[str, Node]) -> Terminology:
 
 
 def _read_pack_head(node: Node, author: Author) -> Pack:
-    keys = ("id", "title", "version", "label", "url", "canonical", "footer", "badge", "templates", "overrides", "census")
+    keys = (
+        "id",
+        "title",
+        "version",
+        "label",
+        "url",
+        "canonical",
+        "footer",
+        "badge",
+        "templates",
+        "overrides",
+        "census",
+    )
     author.only(node, keys, "pack.yaml")
     footer, badge = first(node.get("footer")), first(node.get("badge"))
     return Pack(
@@ -200,11 +216,16 @@ def _read_precedence(node: Node, author: Author) -> Precedence:
     for name, item in first(node.get("problems")).mapping.items():
         author.only(item, ("by", "order", "lines-only"), f"the problem '{name}'")
         problems[name] = ProblemOrder(
-            name, author.text(item, "by"), author.words(item, "order"), author.words(item, "lines-only")
+            name,
+            author.text(item, "by"),
+            author.words(item, "order"),
+            author.words(item, "lines-only"),
         )
     suppressions = []
     for item in first(node.get("suppressions")).items:
-        author.only(item, ("speaking", "of-groups", "silences", "in-groups", "because"), "a suppression")
+        author.only(
+            item, ("speaking", "of-groups", "silences", "in-groups", "because"), "a suppression"
+        )
         suppressions.append(
             Suppression(
                 frozenset(author.words(item, "speaking")),
@@ -232,12 +253,12 @@ def _check_selectors(rulebook: Rulebook, site: Site, author: Author) -> None:
     for word in (*site.enable, *site.disable):
         if word not in known:
             place = first(site.place).place if site.place is not None else Place()
-            author.error(place, f"'{word}' names no rule, group or tag", ", ".join(sorted(known)), "value")
+            author.error(
+                place, f"'{word}' names no rule, group or tag", ", ".join(sorted(known)), "value"
+            )
 
 
 def load_site(path: Path, problems: list[Problem]) -> Site:
     """The site configuration in ``path``; errors are added to ``problems``."""
     node = read_document(path, str(path), problems)
     return read_site(node, Author(problems)) if node is not None else Site()
-
-

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
 from cds.rulebook.document import Node
 from cds.rulebook.model import Sentence
@@ -14,6 +15,7 @@ from cds.rulebook.syntax import Otherwise, Test, Value
 from cds.values.problem import Place, Problem
 from cds.values.quantity import read_unit
 
+W = TypeVar("W", bound=str)
 _AMOUNT = re.compile(r"^(\d+(?:\.\d+)?)(?:\s+(\S+))?$")
 _NOWHERE = Node("", Place())
 
@@ -55,20 +57,23 @@ class Author:
             return ()
         return tuple(item.text for item in found.items if item.text)
 
-    def choice(self, node: Node, key: str, allowed: tuple[str, ...], default: str) -> str:
+    def choice(self, node: Node, key: str, allowed: tuple[W, ...], default: W) -> W:
         found = node.get(key)
         if found is None:
             return default
-        if found.text not in allowed:
-            self.error(found.place, f"'{found.text}' is no {key}", ", ".join(allowed), "value")
-            return default
-        return found.text
+        for word in allowed:
+            if word == found.text:
+                return word
+        self.error(found.place, f"'{found.text}' is no {key}", ", ".join(allowed), "value")
+        return default
 
     def sentence(self, node: Node | None) -> Sentence:
         """The test in a node; an unreadable one is reported and replaced by `otherwise`."""
         if node is None or not node.text:
             where = node.place if node is not None else Place()
-            self.error(where, "a test is missing", "a sentence such as 'order.dose is known'", "sentence")
+            self.error(
+                where, "a test is missing", "a sentence such as 'order.dose is known'", "sentence"
+            )
             return Sentence("otherwise", Otherwise(), where)
         try:
             test: Test = parse_test(node.text)
@@ -101,7 +106,9 @@ class Author:
                     return Decimal(match[1]), unit
                 except InvalidOperation:
                     pass
-        self.error(node.place, f"'{node.text}' is no {of}", "a number with a unit, such as 3 days", "value")
+        self.error(
+            node.place, f"'{node.text}' is no {of}", "a number with a unit, such as 3 days", "value"
+        )
         return Decimal(0), ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import cast
 
 from cds.rulebook.definitions import read_fact
 from cds.rulebook.document import Node
@@ -47,7 +46,12 @@ def read_rule(node: Node, author: Author) -> Rule:
     author.only(node, RULE_KEYS, "a rule")
     rule_id = author.text(node, "id", required=True)
     if rule_id and not _ID.match(rule_id):
-        author.error(first(node.get("id")).place, f"'{rule_id}' is no rule id", "group.name, lower case", "value")
+        author.error(
+            first(node.get("id")).place,
+            f"'{rule_id}' is no rule id",
+            "group.name, lower case",
+            "value",
+        )
     for hook in first(node.get("hooks")).items:
         if hook.text not in HOOKS:
             author.error(hook.place, f"'{hook.text}' is no hook", ", ".join(HOOKS), "value")
@@ -65,7 +69,9 @@ def read_rule(node: Node, author: Author) -> Rule:
         tags=author.words(node, "tags"),
         per=author.words(node, "per", required=True),
         problem=author.text(node, "problem", required=True),
-        facts=tuple(read_fact(name, item, author) for name, item in first(node.get("facts")).mapping.items()),
+        facts=tuple(
+            read_fact(name, item, author) for name, item in first(node.get("facts")).mapping.items()
+        ),
         lets=_lets(node, author),
         when=_when(node, author),
         unknown=_unknown(node, author),
@@ -97,11 +103,18 @@ def _when(node: Node, author: Author) -> tuple[Sentence, ...]:
 def _unknown(node: Node, author: Author) -> UnknownPolicy:
     policy = node.get("unknown")
     if policy is None:
-        author.error(node.place, "'unknown' is missing", "{defer: RULE} or {count: true}", "missing")
+        author.error(
+            node.place, "'unknown' is missing", "{defer: RULE} or {count: true}", "missing"
+        )
         return UnknownPolicy()
     author.only(policy, ("defer", "count"), "unknown")
     if policy.get("defer") is None and first(policy.get("count")).text != "true":
-        author.error(policy.place, "what an unknown does is not said", "{defer: RULE} or {count: true}", "value")
+        author.error(
+            policy.place,
+            "what an unknown does is not said",
+            "{defer: RULE} or {count: true}",
+            "value",
+        )
     return UnknownPolicy(author.text(policy, "defer"))
 
 
@@ -122,7 +135,9 @@ def _card(node: Node, author: Author) -> CardTemplate:
         suggestions=tuple(_suggestion(item, author) for item in first(card.get("suggest")).items),
         overrides=author.words(card, "overrides"),
         links=tuple(
-            LinkTemplate(author.text(item, "label", required=True), author.text(item, "page", required=True))
+            LinkTemplate(
+                author.text(item, "label", required=True), author.text(item, "page", required=True)
+            )
             for item in first(card.get("links")).items
         ),
     )
@@ -133,17 +148,24 @@ def _levels(card: Node, author: Author) -> tuple[Level, ...]:
     levels = card.get("levels")
     if levels is None:
         if card.get("indicator") is None:
-            author.error(card.place, "'indicator' or 'levels' is missing", ", ".join(INDICATORS), "missing")
-        return (Level(cast(Indicator, indicator), Sentence("otherwise", Otherwise(), card.place)),)
+            author.error(
+                card.place, "'indicator' or 'levels' is missing", ", ".join(INDICATORS), "missing"
+            )
+        return (Level(indicator, Sentence("otherwise", Otherwise(), card.place)),)
+    known: dict[str, Indicator] = {word: word for word in INDICATORS}
     found = []
     for item in levels.items:
         for word, sentence in item.mapping.items():
-            if word not in INDICATORS:
-                author.error(item.place, f"'{word}' is no indicator", ", ".join(INDICATORS), "value")
+            if word not in known:
+                author.error(
+                    item.place, f"'{word}' is no indicator", ", ".join(INDICATORS), "value"
+                )
                 continue
-            found.append(Level(cast(Indicator, word), author.sentence(sentence)))
+            found.append(Level(known[word], author.sentence(sentence)))
     if not found or not isinstance(found[-1].sentence.test, Otherwise):
-        author.error(levels.place, "the last level must hold for the rest", "- {info: otherwise}", "value")
+        author.error(
+            levels.place, "the last level must hold for the rest", "- {info: otherwise}", "value"
+        )
     return tuple(found)
 
 
@@ -152,10 +174,14 @@ def _wordings(card: Node, author: Author) -> dict[str, tuple[tuple[str, Sentence
     found = {}
     for name, node in first(card.get("wordings")).mapping.items():
         choices = [
-            (words, author.sentence(sentence)) for item in node.items for words, sentence in item.mapping.items()
+            (words, author.sentence(sentence))
+            for item in node.items
+            for words, sentence in item.mapping.items()
         ]
         if not choices or not isinstance(choices[-1][1].test, Otherwise):
-            author.error(node.place, f"'{name}' needs words for the rest", "- {words: otherwise}", "value")
+            author.error(
+                node.place, f"'{name}' needs words for the rest", "- {words: otherwise}", "value"
+            )
         found[name] = tuple(choices)
     return found
 
@@ -167,7 +193,9 @@ def _suggestion(node: Node, author: Author) -> SuggestionTemplate:
     author.only(node, (*_ACTIONS, "label", "set", "if", "recommended"), "a suggestion")
     actions = [action for action in _ACTIONS if node.get(action) is not None]
     if len(actions) != 1:
-        author.error(node.place, "a suggestion does one thing", "create, update or delete", "missing")
+        author.error(
+            node.place, "a suggestion does one thing", "create, update or delete", "missing"
+        )
     action = actions[0] if actions else "delete"
     condition = node.get("if")
     return SuggestionTemplate(

@@ -13,18 +13,31 @@ _WORDS = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 
 
 def _object(properties: dict[str, object], required: tuple[str, ...] = ()) -> dict[str, object]:
-    found: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": False}
+    found: dict[str, object] = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
     return {**found, "required": list(required)} if required else found
 
 
 def _fact() -> dict[str, object]:
     kinds: dict[str, object] = dict.fromkeys(KINDS, _WORDS)
-    extra = {"not": _WORDS, "is": _WORDS, "and": _WORDS, "where": {"type": "array", "items": _SENTENCE}}
+    extra = {
+        "not": _WORDS,
+        "is": _WORDS,
+        "and": _WORDS,
+        "where": {"type": "array", "items": _SENTENCE},
+    }
     return {**_object({**kinds, **extra}), "minProperties": 1}
 
 
 def _card() -> dict[str, object]:
-    level = {"type": "object", "propertyNames": {"enum": list(INDICATORS)}, "additionalProperties": _SENTENCE}
+    level = {
+        "type": "object",
+        "propertyNames": {"enum": list(INDICATORS)},
+        "additionalProperties": _SENTENCE,
+    }
     choice = {"type": "object", "additionalProperties": _SENTENCE}
     suggestion = _object(
         {
@@ -45,14 +58,19 @@ def _card() -> dict[str, object]:
         "suggest": {"type": "array", "items": suggestion},
         "overrides": _WORDS,
         "lists": _WORDS,
-        "links": {"type": "array", "items": _object({"label": _TEXT, "page": _TEXT}, ("label", "page"))},
+        "links": {
+            "type": "array",
+            "items": _object({"label": _TEXT, "page": _TEXT}, ("label", "page")),
+        },
     }
     return _object({key: special.get(key, _TEXT) for key in CARD_KEYS}, ("summary",))
 
 
 def rule_schema() -> dict[str, object]:
     """The schema as a JSON object (draft 2020-12)."""
-    evidence = _object(dict.fromkeys(EVIDENCE_KEYS, _TEXT), ("statement", "source", "says", "strength"))
+    evidence = _object(
+        dict.fromkeys(EVIDENCE_KEYS, _TEXT), ("statement", "source", "says", "strength")
+    )
     special: dict[str, object] = {
         "id": {"type": "string", "pattern": "^[a-z][a-z0-9-]*\\.[a-z][a-z0-9-]*$"},
         "status": {"enum": list(STATUSES)},
@@ -62,7 +80,10 @@ def rule_schema() -> dict[str, object]:
         "tags": _WORDS,
         "per": _WORDS,
         "facts": {"type": "object", "additionalProperties": _fact(), "minProperties": 1},
-        "let": {"type": "object", "additionalProperties": {"type": "string", "description": "a value"}},
+        "let": {
+            "type": "object",
+            "additionalProperties": {"type": "string", "description": "a value"},
+        },
         "when": {"type": "array", "items": _SENTENCE, "minItems": 1},
         "unknown": _object({"defer": _TEXT, "count": {"enum": ["true", True]}}),
         "card": _card(),

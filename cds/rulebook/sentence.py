@@ -78,7 +78,9 @@ def _tokens(sentence: str) -> list[_Token]:
         match = _TOKEN.match(sentence, position)
         if match is None:
             column = position + len(sentence[position:]) - len(sentence[position:].lstrip())
-            raise SentenceError(f"'{sentence[column]}' has no meaning here", "words, numbers, ( ) , + - ×", column)
+            raise SentenceError(
+                f"'{sentence[column]}' has no meaning here", "words, numbers, ( ) , + - ×", column
+            )
         kind = cast(str, match.lastgroup)
         tokens.append(_Token(kind, match[kind], match.start(kind)))
         position = match.end()
@@ -193,7 +195,9 @@ class _Parser:
     def _as_path(self, value: syntax.Value, column: int) -> syntax.Path:
         if isinstance(value, syntax.Path):
             return value
-        raise SentenceError("only a fact or a property can be asked that", "NAME or NAME.property", column)
+        raise SentenceError(
+            "only a fact or a property can be asked that", "NAME or NAME.property", column
+        )
 
     def _right_hand(self, value: syntax.Value, column: int) -> syntax.Test:
         if self._take("known"):
@@ -221,7 +225,9 @@ class _Parser:
             if isinstance(low, syntax.Path):
                 return syntax.Is(self._as_path(value, column), (low.text,), column)
             self._at = word_at
-            raise self._error("a word, 'any of', a comparison such as 'at least', or a range 'A to B'")
+            raise self._error(
+                "a word, 'any of', a comparison such as 'at least', or a range 'A to B'"
+            )
         high, unit = self._bound()
         if unit is None:
             return syntax.Between(value, low, high)

@@ -27,7 +27,9 @@ class Site:
 def read_site(node: Node, author: Author) -> Site:
     """The site's configuration from its YAML file."""
     author.only(node, _KEYS, "the site configuration")
-    parameters = tuple((name, item.text) for name, item in first(node.get("parameters")).mapping.items())
+    parameters = tuple(
+        (name, item.text) for name, item in first(node.get("parameters")).mapping.items()
+    )
     return Site(
         timezone=author.text(node, "timezone"),
         parameters=parameters,
@@ -38,7 +40,9 @@ def read_site(node: Node, author: Author) -> Site:
     )
 
 
-def bind_parameters(known: dict[str, Parameter], site: Site, author: Author) -> dict[str, Parameter]:
+def bind_parameters(
+    known: dict[str, Parameter], site: Site, author: Author
+) -> dict[str, Parameter]:
     """The pack's parameters with the site's values; each must lie in the range the pack allows."""
     bound = dict(known)
     for name, text in site.parameters:

@@ -18,7 +18,7 @@ Pick = Literal["latest", "earliest", "largest", "smallest", "sum of"]
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """``opioid``, ``opioid.end``, ``today`` or a parameter's name."""
+    """``order``, ``order.end``, ``today`` or a parameter's name."""
 
     name: str
     field: str = ""
@@ -175,7 +175,7 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class Includes:
-    """``it.exposure includes today`` or ``it.anaesthesia includes general``."""
+    """``it.exposure includes today`` or ``it.topics includes word``."""
 
     value: Path
     element: Value

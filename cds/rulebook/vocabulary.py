@@ -7,7 +7,11 @@ from enum import StrEnum
 
 from cds.rulebook.model import PSEUDO_CONCEPTS, KindDefinition
 
-_COMMON = {"name": "what it is called", "source": "the resources it was read from", "because": "why it is uncertain"}
+_COMMON = {
+    "name": "what it is called",
+    "source": "the resources it was read from",
+    "because": "why it is uncertain",
+}
 
 PROPERTIES: Mapping[str, Mapping[str, str]] = {
     "medication": {
@@ -75,7 +79,9 @@ class Meaning(StrEnum):
     CONCEPT = "concept"
 
 
-def meaning_of(word: str, definition: KindDefinition | None, concepts: frozenset[str]) -> Meaning | None:
+def meaning_of(
+    word: str, definition: KindDefinition | None, concepts: frozenset[str]
+) -> Meaning | None:
     """How ``X is word`` is understood for a kind of fact; None when the word means nothing.
 
     A term of the pack comes first, then a profile's flag, then a value set.

@@ -44,7 +44,7 @@ class ProductNames:
     def from_data(
         cls, ingredients: Iterable[str], tables: Mapping[str, Mapping[str, object]]
     ) -> ProductNames:
-        """The reader for these ingredients and the tables brands, lexicon, salts, forms, negations."""
+        """The reader for these ingredients and a pack's tables, as `Lexicon` reads them."""
         return cls(Lexicon(ingredients, tables))
 
     def parse(self, name: str, *, negations: bool = True) -> Product | None:
@@ -69,7 +69,7 @@ class ProductNames:
         return all(self.lexicon.knows(item.name) for item in product.ingredients)
 
     def _branded(self, product: Product | None, brand: str) -> Product | None:
-        """The product with the brand in its brackets, which names the ingredients if nothing else does."""
+        """The product with its brand, which names the ingredients if nothing else does."""
         if product is None or not any(
             self.lexicon.knows(item.name) for item in product.ingredients
         ):
@@ -127,7 +127,7 @@ def _names(found: Iterable[Found]) -> set[str]:
 
 
 def _ingredients(scan: Scan, lexicon: Lexicon) -> Iterator[Ingredient]:
-    """The ingredients in the order of the name, each once, with the strengths that are surely theirs."""
+    """The ingredients in the order of the name, each once, with what strength is surely theirs."""
     _drop_purpose(scan)
     names = [_segment_names(scan, segment, lexicon) for segment in scan.segments]
     strengths = [segment.strengths for segment in scan.segments]

@@ -40,12 +40,16 @@ class Scope:
         self.sets = {name: valuesets[name] for name in _with_included(chosen, valuesets)}
         self.codes = CodeIndex(self.sets.values())
         self._including = _including(self.sets)
-        self._own = {
-            name: frozenset(map(lexicon.canonical, item.ingredients))
-            for name, item in self.sets.items()
-        }
+        canonical = lexicon.canonical
+        self._own = {n: frozenset(map(canonical, s.ingredients)) for n, s in self.sets.items()}
+        self._all = {n: frozenset(map(canonical, s.all_ingredients)) for n, s in self.sets.items()}
         self.ingredients = self._all_ingredients()
-        self._any = _Phrases.of((p, n) for n, item in self.sets.items() for p in item.phrases.any)
+        self._any = _Phrases.of(
+            (phrase, name)
+            for name, item in self.sets.items()
+            for phrase in item.phrases.any
+            if not self._is_read_better(phrase, name, lexicon)
+        )
         self._unless = _Phrases.of(
             (p, n) for n, item in self.sets.items() for p in item.phrases.unless
         )
@@ -61,12 +65,15 @@ class Scope:
         return self._including[name]
 
     def with_ingredients(self, names: frozenset[str], release: str) -> Iterator[tuple[str, str]]:
-        """Each set that a product is in by its canonical ingredients, with the one that decided."""
+        """Each set that a product is in by its canonical ingredients, and those that decided."""
         for name, own in self._own.items():
-            shared = own & names
             releases = self.sets[name].releases
-            if shared and (not releases or release in releases):
-                yield name, min(shared)
+            if releases and release not in releases:
+                continue
+            if not own.isdisjoint(names):
+                yield name, min(own & names)
+            elif self._all[name] and self._all[name] <= names:
+                yield name, " / ".join(sorted(self._all[name]))
 
     def with_phrases(self, words: Words, negations: Negations | None) -> Iterator[tuple[str, str]]:
         """Each set with a phrase in the text that is not taken back, and the phrase."""
@@ -94,6 +101,14 @@ class Scope:
                 if negated is None or not negated.covers(start, end):
                     yield name, found.group()
                     break
+
+    def _is_read_better(self, phrase: str, name: str, lexicon: Lexicon) -> bool:
+        """Whether the phrase is but an ingredient of the set, which a product's name is read for.
+
+        The name tells a whole ingredient from a part of another ("sub-drug-a"); phrases do not.
+        """
+        plain = not self.sets[name].releases
+        return plain and lexicon.knows(phrase) and lexicon.canonical(phrase) in self._own[name]
 
     def _all_ingredients(self) -> dict[str, frozenset[str]]:
         """Canonical ingredients by set, those of the sets that it includes among them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ from cds.terminology.matches import Matches
 from cds.terminology.product import ProductNames
 from cds.terminology.scope import Scope
 from cds.terminology.system import Systems, is_no_code
-from cds.terminology.text import Negations, normalise, read_words, shown
+from cds.terminology.text import Negations, Words, read_words, shown
 from cds.terminology.valueset import ValueSet, read_valueset
 
 _CACHED = 20_000
@@ -40,8 +40,9 @@ class _Wording:
     """Words of a concept, what a match by them is worth, and the product they name."""
 
     text: str
+    words: Words
     certainty: Certainty
-    product: Product | None = None
+    product: Product | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Terminology:
         wrong type reads as absent. Tables: systems, brands, lexicon, salts, forms, negations.
         """
         sets = [read_valueset(name, data) for name, data in valuesets.items()]
-        ingredients = [name for item in sets for name in item.ingredients]
+        ingredients = [n for item in sets for n in (*item.ingredients, *item.all_ingredients)]
         return cls(
             sets,
             ProductNames.from_data(ingredients, tables),
@@ -167,14 +168,14 @@ class Terminology:
         displays = [coding.display for coding in concept.codings if _says_something(coding)]
         coded = bool(displays) or any(not is_no_code(coding) for coding in concept.codings)
         worth = Certainty.NAME if coded and kind in _PRODUCTS else Certainty.TEXT
-        found: dict[str, _Wording] = {}
-        for text, certainty in [
+        found: dict[tuple[str, ...], _Wording] = {}
+        for text, certainty in (
             *((text, Certainty.NAME) for text in displays),
             (concept.text, worth),
-        ]:
-            if any(map(str.isalpha, text)):
-                product = self._parse(text, kind)
-                found.setdefault(normalise(text), _Wording(text, certainty, product))
+        ):
+            words = read_words(text)
+            if words.words not in found and any(map(str.isalpha, text)):
+                found[words.words] = _Wording(text, words, certainty, self._parse(text, kind))
         return list(found.values())
 
     def _parse(self, text: str, kind: str) -> Product | None:
@@ -216,22 +217,13 @@ class Terminology:
         closed = self._settled(concept, found.scope) if kind not in _PRODUCTS else frozenset()
         coded = bool(found)
         for wording in wordings:
-            for text in self._phrasings(wording):
-                words = read_words(text)
-                for name, phrase in found.scope.with_phrases(words, negations):
-                    if name not in closed and self._is_open(wording.product, name, found.scope):
-                        found.add(name, wording.certainty, f'"{phrase}" in "{shown(wording.text)}"')
+            for name, phrase in found.scope.with_phrases(wording.words, negations):
+                if name not in closed and self._is_open(wording.product, name, found.scope):
+                    found.add(name, wording.certainty, f'"{phrase}" in "{shown(wording.text)}"')
             if not coded:
-                for name, shape in found.scope.with_shapes(read_words(wording.text), negations):
+                for name, shape in found.scope.with_shapes(wording.words, negations):
                     if name not in closed:
                         found.add(name, Certainty.SHAPE, f'"{shape}" in "{shown(wording.text)}"')
-
-    def _phrasings(self, wording: _Wording) -> Iterator[str]:
-        """The words as written, and a combination's bare ingredients, for phrases such as "a b"."""
-        yield wording.text
-        product = wording.product
-        if product is not None and len(product.ingredients) > 1:
-            yield " ".join(item.name for item in product.ingredients)
 
     def _is_open(self, product: Product | None, name: str, scope: Scope) -> bool:
         """Whether a phrase may still say what the ingredients did not.

@@ -82,9 +82,12 @@ class PhraseIndex:
         """Every occurrence of every phrase, overlapping ones too, from left to right."""
         for start, word in enumerate(words.words):
             for length in self._lengths.get(word, ()):
-                phrase = " ".join(words.words[start : start + length])
+                end = start + length
+                if end > len(words.words):
+                    break
+                phrase = " ".join(words.words[start:end])
                 if phrase in self._phrases:
-                    yield Hit(phrase, start, start + length)
+                    yield Hit(phrase, start, end)
 
 
 def find_phrase(text: str, phrase: str) -> int:

@@ -62,7 +62,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """One set of a pack, as its data file says it; ingredient names are as written there."""
+    """One set of a pack, as its data file says it; ingredient names are as written there.
+
+    A product is in it with any of ``ingredients``, or with all of ``all_ingredients``; either way
+    only with one of ``releases``, if there are any.
+    """
 
     id: str
     title: str
@@ -71,6 +75,7 @@ class ValueSet:
     unless_with: tuple[str, ...]
     systems: Mapping[str, CodeRules]
     ingredients: tuple[str, ...]
+    all_ingredients: tuple[str, ...]
     releases: frozenset[str]
     phrases: Words
     shapes: Words
@@ -87,6 +92,7 @@ def read_valueset(name: str, data: Mapping[str, object]) -> ValueSet:
         unless_with=strings(data.get("unless-with")),
         systems={key: _read_rules(_mapping(value)) for key, value in systems.items()},
         ingredients=strings(data.get("ingredients")),
+        all_ingredients=strings(data.get("all-ingredients")),
         releases=frozenset(strings(data.get("releases"))),
         phrases=_read_words(data.get("phrases")),
         shapes=_read_words(data.get("shapes")),
@@ -94,7 +100,7 @@ def read_valueset(name: str, data: Mapping[str, object]) -> ValueSet:
 
 
 def fold_code(code: str) -> str:
-    """The code without case and dots: M79.7 and M797 are one code."""
+    """The code without case and dots: A01.2 and A012 are one code."""
     return code.upper().replace(".", "")
 
 
