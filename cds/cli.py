@@ -62,7 +62,8 @@ HookName = Annotated[
     str | None,
     typer.Option(
         "--hook",
-        help="Hook to judge for [default: the request's; order-sign with drafts; else patient-view].",
+        help="Hook to judge for"
+        " [default: the request's; order-sign with drafts; else patient-view].",
     ),
 ]
 PatientId = Annotated[str | None, typer.Option("--patient", help="Judge only this patient id.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
 from hypothesis import settings
 
 # Not UTC, and not a whole hour off it: code that asks the machine's zone gives itself away.
@@ -15,3 +16,8 @@ if hasattr(time, "tzset"):
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update`` rewrites goldens; a person reads the difference."""
+    parser.addoption("--update", action="store_true", help="rewrite the goldens of fhir_examples")

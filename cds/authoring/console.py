@@ -48,6 +48,7 @@ def out() -> Console:
 
 
 def err() -> Console:
+    """Standard error for people: what went wrong, and notes beside lines of JSON."""
     return Console(stderr=True, highlight=False, emoji=False)
 
 
@@ -56,7 +57,7 @@ def write_line(value: object) -> None:
     sys.stdout.write(encode(value).decode() + "\n")
 
 
-# -- cds check ------------------------------------------------------------------------------------
+# -- cds check -----------------------------------------------------------------------------------
 
 
 def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_json: bool) -> int:
@@ -64,7 +65,7 @@ def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_jso
     tally = Tally(setting)
     for given, charts in _progress(_charts(expand_paths(paths), setting), len(paths)):
         judged = list(judge(charts, given.name, setting)) if charts is not None else []
-        tally.add(given, charts, judged)
+        tally.add(charts, judged)
         if as_json:
             _write_judged(given, charts, judged)
         else:
@@ -144,10 +145,15 @@ def _print_judged(
         _print_answer(item, setting, console)
 
 
+def _head(item: Judged) -> str:
+    review = item.answer.review
+    moment = f"{review.clock.now:%Y-%m-%d %H:%M %Z}"
+    return f"{item.input} · patient {item.patient} · {review.hook.name} · {moment}"
+
+
 def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
     review = item.answer.review
-    head = f"{item.input} · patient {item.patient} · {review.hook.name} · {review.clock.now:%Y-%m-%d %H:%M %Z}"
-    console.rule(Text(head), align="left")
+    console.rule(Text(_head(item)), align="left")
     for card in item.answer.cards:
         console.print(render_card(card))
     if not item.answer.cards:
@@ -194,7 +200,8 @@ class Tally:
         self.unclassified: list[str] = []
         self.census: dict[str, Counter[str]] = {}
 
-    def add(self, given: Input, charts: Charts | None, judged: list[Judged]) -> None:
+    def add(self, charts: Charts | None, judged: list[Judged]) -> None:
+        """Counts one input; ``charts`` is None where it could not be read at all."""
         self.inputs += 1
         broken = charts is None or (not charts.charts and bool(charts.problems))
         self.unreadable += broken
@@ -244,7 +251,7 @@ class Tally:
                 console.print(Text(f"  {name}"))
 
 
-# -- cds explain -------------------------------------------------------------------------------------
+# -- cds explain ---------------------------------------------------------------------------------
 
 
 def explain_input(
@@ -292,8 +299,7 @@ def _explained(item: Judged, verdicts: list[Verdict], setting: Setting) -> dict[
 def _print_explained(item: Judged, verdicts: list[Verdict]) -> None:
     console = out()
     review = item.answer.review
-    head = f"{item.input} · patient {item.patient} · {review.hook.name} · {review.clock.now:%Y-%m-%d %H:%M %Z}"
-    console.rule(Text(head), align="left")
+    console.rule(Text(_head(item)), align="left")
     for verdict in sorted(verdicts, key=lambda found: (-found.truth, found.rule.id)):
         mark, style = _MARKS[verdict.truth]
         tree = Tree(
@@ -326,7 +332,7 @@ def _grow(tree: Tree, steps: Iterable[Step]) -> None:
         _grow(branch, step.steps)
 
 
-# -- cds lint and cds test ------------------------------------------------------------------------------
+# -- cds lint and cds test -----------------------------------------------------------------------
 
 
 def lint_pack(root: Path, site: Site, format_name: str) -> int:
@@ -354,7 +360,8 @@ def lint_pack(root: Path, site: Site, format_name: str) -> int:
 def _github(problem: Problem) -> str:
     level = "error" if problem.severity is Severity.ERROR else "warning"
     place = problem.where
-    return f"::{level} file={place.file},line={place.line or 1},col={place.column or 1}::{problem.what}"
+    where = f"file={place.file},line={place.line or 1},col={place.column or 1}"
+    return f"::{level} {where}::{problem.what}"
 
 
 def test_pack(root: Path, only: Path | None, site: Site, *, as_json: bool, verbose: bool) -> int:

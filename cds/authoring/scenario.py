@@ -125,15 +125,15 @@ def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario |
         rule=rule,
         place=node.place,
         body=body,
-        cards=_cards(expect, problems),
-        must_not=_cards(node.get("must-not"), problems),
+        cards=_cards(expect),
+        must_not=_cards(node.get("must-not")),
         says=words("says"),
         unknown=words("unknown"),
         problems=words("problems"),
     )
 
 
-def _cards(node: Node | None, problems: list[Problem]) -> tuple[tuple[str, str], ...]:
+def _cards(node: Node | None) -> tuple[tuple[str, str], ...]:
     """Pairs of rule id and indicator; `none` and an empty list are no cards at all."""
     found: list[tuple[str, str]] = []
     for item in node.items if node is not None else []:
@@ -164,7 +164,7 @@ def _read_fixtures(
     )
 
 
-# -- running ------------------------------------------------------------------------------------------
+# -- running -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

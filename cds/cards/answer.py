@@ -16,7 +16,7 @@ from cds.engine.finding import Finding, Review, Verdict
 from cds.rulebook.model import INDICATORS, Evidence, ProblemOrder, Rulebook
 
 EXTENSION = "org.cds-rules-engine.review"
-"""The one reverse-domain key under which a card and a response carry more than the standard names."""
+"""The one key under which a card and a response carry more than the standard names."""
 
 _NAMESPACE = UUID("6c1f4f0e-6f43-5c55-9d67-0d3b6b2f9a51")
 
@@ -73,7 +73,7 @@ def manifest(found: Answer, rulebook: Rulebook) -> dict[str, Any]:
     }
 
 
-# -- which finding speaks -----------------------------------------------------------------------------
+# -- which finding speaks ------------------------------------------------------------------------
 
 
 def _severity(finding: Finding) -> int:
@@ -81,7 +81,7 @@ def _severity(finding: Finding) -> int:
 
 
 def _folded(findings: Sequence[Finding], rulebook: Rulebook) -> list[Drawn]:
-    """One card for each problem and subject: the severest finding, the order decides among equals."""
+    """One card for each problem and subject: its severest finding; the order decides a tie."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.rule.problem, finding.subject), []).append(finding)
@@ -150,7 +150,7 @@ def _silences(speaker: Drawn, other: Drawn, rulebook: Rulebook) -> bool:
     )
 
 
-# -- one card ---------------------------------------------------------------------------------------------
+# -- one card ------------------------------------------------------------------------------------
 
 
 def _card(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> Card:
@@ -207,7 +207,7 @@ def _extension(finding: Finding, review: Review, rulebook: Rulebook) -> dict[str
 
 
 def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> str:
-    """Found, why, what is uncertain, what can be done, sources, lesser findings, what was checked."""
+    """What a card says, from what was found and why to its sources and what was checked."""
     finding = drawn.finding
     card = finding.rule.card
     badge = f"*{rulebook.pack.badge}*" if rulebook.pack.badge_tag in finding.rule.tags else ""

@@ -143,7 +143,9 @@ def checked_line(review: Review, unseen: str) -> str:
     good = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state in _GOOD]
     bad = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state not in _GOOD]
     line = f"**Checked:** {', '.join(good) or 'nothing'}."
-    line += f" **Not checked:** {', '.join([*bad, *([unseen] if unseen else [])]) or 'nothing else known'}."
+    if unseen:
+        bad.append(unseen)
+    line += f" **Not checked:** {', '.join(bad) or 'nothing else known'}."
     if review.unclassified:
         names = ", ".join(escape(name) for name in review.unclassified[:5])
         more = f" and {len(review.unclassified) - 5} more" if len(review.unclassified) > 5 else ""

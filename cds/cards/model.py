@@ -51,7 +51,8 @@ def _extension(value: dict[str, Any]) -> dict[str, Any]:
                 f"extension key {key!r} is no reverse-domain name such as org.example.x"
             )
         if not isinstance(content, dict):
-            raise ValueError(f"extension {key!r} must hold a JSON object")
+            # Not a TypeError: the model library reports none but a ValueError with its place.
+            raise ValueError(f"extension {key!r} must hold a JSON object")  # noqa: TRY004
     return value
 
 

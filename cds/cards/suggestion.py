@@ -77,7 +77,7 @@ def _filled(template: object, finding: Finding, review: Review, rulebook: Rulebo
     return template
 
 
-# -- updates of a draft -----------------------------------------------------------------------------
+# -- updates of a draft --------------------------------------------------------------------------
 
 
 def _updated(

@@ -95,7 +95,7 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-# -- a record: Bundle, array, NDJSON ---------------------------------------------------------------
+# -- a record: Bundle, array, NDJSON -------------------------------------------------------------
 
 
 def _take_record(roots: list[Json], name: str, intake: Intake) -> None:
@@ -227,13 +227,13 @@ def _place_loose(
 
 
 def _settled(submission: Submission, name: str) -> Submission:
-    """One entry per type and id (ruling on duplicates), in an order that input order cannot change."""
+    """The submission with one entry per type and id, in the same order whatever the input's."""
     submission.entries, problems = newest(submission.entries, name)
     submission.problems += problems
     return submission
 
 
-# -- a CDS Hooks request ----------------------------------------------------------------------------
+# -- a CDS Hooks request -------------------------------------------------------------------------
 
 
 def _take_request(request: Json, name: str, intake: Intake) -> None:
@@ -275,7 +275,7 @@ _CONTEXT_DRAFTS = ("draftOrders", "medications", "orders", "appointments", "disp
 
 
 def _drafts(context: Json, name: str, intake: Intake) -> list[Entry]:
-    """Orders being written and appointments being booked; ids of `dispatchedOrders` are no drafts."""
+    """Orders being written, appointments being booked; ids of `dispatchedOrders` are no drafts."""
     found: list[Entry] = []
     for key in _CONTEXT_DRAFTS:
         for item in as_list(context.get(key)):

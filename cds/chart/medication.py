@@ -72,7 +72,7 @@ def read_medication(resource: Json, reading: Reading, *, drafted: bool) -> Medic
     regimen = (
         read_regimen(
             resource.get("dosageInstruction") or resource.get("dosage"),
-            _strengths(medication, product, classification),
+            _strengths(medication, product),
             reading.zone,
             product_is_text=text_only,
         )
@@ -188,9 +188,7 @@ def _key(classification: Classification, product: Product | None) -> str:
     return classification.name.casefold()
 
 
-def _strengths(
-    medication: Json | None, product: Product | None, classification: Classification
-) -> tuple[Strength, ...]:
+def _strengths(medication: Json | None, product: Product | None) -> tuple[Strength, ...]:
     """Strength of the one ingredient; none when a product has several (a dose would be a guess)."""
     stated = [
         strength
@@ -234,7 +232,7 @@ def _read_amount(value: object) -> Quantity | None:
         return None
 
 
-# -- what the resource says of itself -------------------------------------------------------------
+# -- what the resource says of itself ------------------------------------------------------------
 
 _R5_ADHERENCE = {
     "taking": "active",
@@ -322,7 +320,7 @@ def _supply(resource: Json) -> Decimal | None:
         return None
     if amount.dimension == "time":
         return days_of(amount)
-    # A bare number in daysSupply can only be days: the element is defined so (R4 MedicationDispense).
+    # A bare number in daysSupply can only be days: so R4 MedicationDispense defines the element.
     return amount.value if amount.dimension == "count" else None
 
 
@@ -353,9 +351,9 @@ def _links(resource: Json, index: Index) -> tuple[str, ...]:
 def _reasons(resource: Json, reading: Reading) -> tuple[Classification, ...]:
     """What the order itself says it is for: reasonCode, reasonReference, R5 `reason`."""
     classify = reading.terminology.classify
-    found = []
-    for item in as_list(resource.get("reasonCode")):
-        found.append(classify(read_concept(item), "condition"))
+    found = [
+        classify(read_concept(item), "condition") for item in as_list(resource.get("reasonCode"))
+    ]
     for item in as_list(resource.get("reasonReference")) + as_list(resource.get("reason")):
         target = reading.index.resolve(as_object(item).get("reference") or item, resource)
         if target is not None and target.get("resourceType") == "Condition":

@@ -125,11 +125,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ConditionRecord(Record):
+    """A Condition: a problem on the list, or a diagnosis of one encounter."""
+
     classification: Classification = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class AllergyRecord(Record):
+    """An AllergyIntolerance; what was said of the whole list is a StatementRecord."""
+
     classification: Classification = field(kw_only=True)
 
 

@@ -217,7 +217,7 @@ def read_task_texts(resource: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in found if text))
 
 
-# -- one operation, several resources ---------------------------------------------------------------
+# -- one operation, several resources ------------------------------------------------------------
 
 
 def join_operations(records: Iterable[OperationRecord]) -> tuple[Operation, ...]:

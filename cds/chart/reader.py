@@ -148,7 +148,7 @@ def _coverage(submission: Submission, medications: list[MedicationRecord]) -> di
     """The manifest; a type with a medication that could not be found is *unresolved*."""
     coverage = dict(submission.coverage)
     for record in medications:
-        if not record.resolved and not record.drafted:
-            if coverage.get(record.source.type) in (Coverage.SUPPLIED, None):
-                coverage[record.source.type] = Coverage.UNRESOLVED
+        lost = not record.resolved and not record.drafted
+        if lost and coverage.get(record.source.type) in (Coverage.SUPPLIED, None):
+            coverage[record.source.type] = Coverage.UNRESOLVED
     return coverage

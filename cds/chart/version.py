@@ -40,7 +40,10 @@ def newest(entries: Iterable[Entry], name: str) -> tuple[list[Entry], list[Probl
     for key in sorted(copies):
         stay = _distinct(copies[key]) if key.endswith("/") else _latest(copies[key])
         if len(stay) > 1 and not key.endswith("/"):
-            what = f"stands {len(stay)} times with different content and no version to choose by; all are read"
+            what = (
+                f"stands {len(stay)} times with different content and no version to choose by;"
+                " all are read"
+            )
             problems.append(Problem(Place(name, resource=key), what, "one version", "duplicate"))
         kept += stay
     return kept, problems

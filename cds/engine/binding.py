@@ -48,4 +48,5 @@ class Scope:
 
 
 def conjunction(left: Truth, right: Truth) -> Truth:
+    """Kleene's *and*: no when either is no, yes when both are yes, else unknown."""
     return all_of((left, right))

@@ -107,10 +107,9 @@ class Judge:
     def _status(self, record: MedicationRecord, interval: Interval) -> str:
         """The status as it was at the moment: one that only a later event can set is undone."""
         earlier = self.definition.hindsight.get(record.source.type, {}).get(record.status)
-        if earlier is not None and interval.end is not None:
-            if interval.end.earliest > self.clock.today.latest:
-                return earlier
-        return record.status
+        if earlier is None or interval.end is None:
+            return record.status
+        return earlier if interval.end.earliest > self.clock.today.latest else record.status
 
     def _row(self, record: MedicationRecord, interval: Interval, status: str) -> EvidenceRow | None:
         attributes = {
@@ -263,10 +262,10 @@ class Judge:
         number = word.split(" ", maxsplit=1)[0]
         return int(number) if number.isdigit() else None
 
-    # -- entries together ---------------------------------------------------------------------------
+    # -- entries together -------------------------------------------------------------------------
 
     def _stopped(self, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
-        """A stop date of the order, or in a statement, ends what its dispenses would still cover."""
+        """The readings, cut where an order or a statement says that the drug was stopped."""
         stops = [
             reading.interval.end
             for reading in readings
@@ -295,6 +294,7 @@ class Judge:
 def first_row(
     rows: tuple[EvidenceRow, ...], attributes: Mapping[str, str], record: MedicationRecord
 ) -> EvidenceRow | None:
+    """The first line of a table that is about this entry; None when no line is."""
     return next((row for row in rows if row_matches(row, attributes, record)), None)
 
 
@@ -379,9 +379,8 @@ def _cut(reading: Reading, stop: DayRange) -> Reading:
                 if label == "exposure" or reading.interval.start == span.start:
                     kept.append(span)
                 continue
-            if span.end is None or span.end.latest > stop.latest:
-                span = replace(span, end=stop)
-            kept.append(span)
+            runs_on = span.end is None or span.end.latest > stop.latest
+            kept.append(replace(span, end=stop) if runs_on else span)
         spans[label] = tuple(kept)
     return replace(reading, spans=spans)
 

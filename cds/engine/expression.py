@@ -45,7 +45,7 @@ class Expression:
 
     word_test: WordTest
 
-    # -- tests ---------------------------------------------------------------------------------------
+    # -- tests ------------------------------------------------------------------------------------
 
     def truth(self, test: object, scope: Scope) -> Truth:
         """Yes, no or unknown."""
@@ -159,7 +159,7 @@ class Expression:
             return _has_word(value, (element.text,))
         return Truth.UNKNOWN if isinstance(value, Missing) else Truth.NO
 
-    # -- values ----------------------------------------------------------------------------------------
+    # -- values -----------------------------------------------------------------------------------
 
     def value(self, node: syntax.Value, scope: Scope) -> Value:
         """The value; Missing with a reason where a part of it is not known."""
@@ -207,7 +207,7 @@ class Expression:
             return Missing("there is no such day")
         return days_between(start, end) if unit == "days" else hours_between(start, end)
 
-    # -- explanation -------------------------------------------------------------------------------------
+    # -- explanation ------------------------------------------------------------------------------
 
     def explain(self, test: object, scope: Scope, text: str = "") -> Step:
         """What was judged, down to the facts: truth, the facts behind it, and what is missing."""
@@ -259,9 +259,7 @@ class Expression:
         found: list[str] = []
         for path in syntax.paths(test):
             for bound in scope.bounds(path.name):
-                value = bound.fact.value(path.field) if path.field else None
-                if isinstance(value, Missing):
-                    found.append(value.reason)
+                found += _doubt(bound.fact, path.field)
             value = scope.lets.get(path.name)
             if isinstance(value, Missing):
                 found.append(value.reason)
@@ -275,6 +273,17 @@ class Expression:
             for bound in bounds:
                 found += _reasons_of(bound)
         return tuple(dict.fromkeys(found))
+
+
+def _doubt(fact: Fact, field: str) -> list[str]:
+    """Why a property cannot settle a question: it is missing, or known only as a range."""
+    value = fact.value(field) if field else None
+    if isinstance(value, Missing):
+        return [value.reason]
+    inexact = (isinstance(value, Moment) and not value.days.certain) or (
+        isinstance(value, Count) and value.low != value.high
+    )
+    return [f"{fact.name}: its {field} is only known as {render(value)}"] if inexact else []
 
 
 def _reasons_of(bound: Bound) -> list[str]:

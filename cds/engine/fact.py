@@ -38,7 +38,7 @@ Subject = (
 
 @dataclass(slots=True, eq=False)
 class Fact:
-    """One thing on the chart as judged at one moment. Properties are worked out when first asked."""
+    """One thing on the chart, judged at one moment; its properties are worked out when asked."""
 
     kind: str
     name: str
@@ -78,7 +78,7 @@ class Fact:
         return known(self.profile is not None and word in self.profile.flags)
 
     def in_concept(self, concept: str) -> Truth:
-        """Whether the fact is of the concept: unknown where only its shape or a conflict says so."""
+        """Whether it is of the concept: unknown where only its shape, or a conflict, says so."""
         if self.kind == "medication":
             return self._medication_in(concept)
         if self.kind == "source":

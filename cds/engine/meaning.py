@@ -71,15 +71,15 @@ class Meanings(Lexicon):
             found = (f"whether {fact.name} is {word} is not certain",)
             return found if fact.in_concept(word) is Truth.UNKNOWN else ()
         scope = self._about(sheet, fact, term.facts)
-        if (
-            term.unsure is not None
-            and self.expression.truth(term.unsure.test, scope) is not Truth.NO
-        ):
+        unsure = Truth.NO if term.unsure is None else self.expression.truth(term.unsure.test, scope)
+        if term.unsure is not None and unsure is Truth.YES:
             return (f"{fact.name}: {term.because or term.unsure.text}",)
         inner = self.expression.explain(term.means.test, scope).reasons()
+        if term.unsure is not None and unsure is Truth.UNKNOWN:
+            inner = (*self.expression.explain(term.unsure.test, scope).reasons(), *inner)
         return inner or ((f"{fact.name}: {term.because}",) if term.because else ())
 
-    # -- labels and profiles -------------------------------------------------------------------------
+    # -- labels and profiles ----------------------------------------------------------------------
 
     def label(self, sheet: Sheet, fact: Fact, label: str) -> Value:
         """The first choice that is yes; missing when an earlier one cannot be decided."""
@@ -121,7 +121,7 @@ class Meanings(Lexicon):
             definition.unseen.test, self._about(sheet, None, definition.unseen_facts)
         )
 
-    # -- binding -----------------------------------------------------------------------------------------
+    # -- binding ----------------------------------------------------------------------------------
 
     def bind(self, clause: FactClause, scope: Scope) -> None:
         """Binds the clause's name in the scope to every fact that it is or may be about."""

@@ -73,7 +73,8 @@ def _exists(record: OperationRecord, clock: Clock) -> bool:
 def _entry(record: OperationRecord, definition: KindDefinition, clock: Clock) -> Entry:
     start = _start(record, clock)
     ahead = start is not None and _is_ahead(start, clock)
-    status = definition.hindsight.get(record.source.type, {}).get(record.status, record.status) if ahead else record.status
+    hindsight = definition.hindsight.get(record.source.type, {}) if ahead else {}
+    status = hindsight.get(record.status, record.status)
     attributes: Mapping[str, str] = {**record.attributes, "status": status}
     row = next((row for row in definition.evidence if row_matches(row, attributes, None)), None)
     return Entry(record, row, start, ahead)
@@ -87,6 +88,7 @@ def _is_ahead(start: Moment, clock: Clock) -> bool:
 
 
 def is_timed(start: Moment) -> bool:
+    """Whether the start is one instant, and not a day or a span of days."""
     return start.first is not None and start.first == start.last
 
 
@@ -131,7 +133,7 @@ def _notes(living: Sequence[Entry], start: Moment | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-# -- what words tell of it -------------------------------------------------------------------------
+# -- what words tell of it -----------------------------------------------------------------------
 
 
 def topics_of(
@@ -162,4 +164,5 @@ def same_day(record: OperationRecord, day: DayRange) -> bool:
 
 
 def partial(date: PartialDate | None) -> Moment | None:
+    """The date as a moment; None without one."""
     return Moment.of(date) if date is not None else None

@@ -32,6 +32,7 @@ Reader = Callable[[Fact], Value]
 
 
 def words(*found: str) -> Words:
+    """The words as a value; empty ones are left out, none at all is an empty set."""
     return Words(frozenset(word for word in found if word))
 
 
@@ -47,7 +48,7 @@ def _name(fact: Fact) -> Value:
     return words(fact.name)
 
 
-# -- medication --------------------------------------------------------------------------------------
+# -- medication ----------------------------------------------------------------------------------
 
 
 def _medications(fact: Fact) -> list[MedicationRecord]:
@@ -88,7 +89,7 @@ def _latest(day: DayRange) -> tuple[int, int]:
 
 
 def _regimen(fact: Fact) -> Regimen | None:
-    """The regimen that counts: the order's, else a statement's, a dispense's, an administration's."""
+    """The regimen that counts: the order's, else that of another entry; one with a dose first."""
     kinds = (
         "MedicationRequest",
         "MedicationStatement",
@@ -178,7 +179,7 @@ _MEDICATION: Mapping[str, Reader] = {
 }
 
 
-# -- procedure ----------------------------------------------------------------------------------------
+# -- procedure -----------------------------------------------------------------------------------
 
 
 def _operations(fact: Fact) -> tuple[OperationRecord, ...]:
@@ -233,7 +234,7 @@ _PROCEDURE: Mapping[str, Reader] = {
 }
 
 
-# -- the others -----------------------------------------------------------------------------------------
+# -- the others ----------------------------------------------------------------------------------
 
 
 def _plain(name: str) -> Reader:

@@ -53,7 +53,7 @@ class Evaluator:
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet))
 
-    # -- one rule ----------------------------------------------------------------------------------
+    # -- one rule ---------------------------------------------------------------------------------
 
     def _judge(self, rule: Rule, sheet: Sheet, shown: frozenset[str]) -> Verdict:
         base = Scope(sheet)
@@ -99,7 +99,7 @@ class Evaluator:
             scope.lets[let.name] = self.meanings.expression.value(let.value, scope)
 
     def _truth(self, rule: Rule, scope: Scope) -> Truth:
-        """Whether every test holds. A binding that is only possible counts where a test asks for it."""
+        """Whether every test holds. A binding that is but possible counts where a test asks."""
         return all_of(self.meanings.expression.truth(item.test, scope) for item in rule.when)
 
     def _trace(self, rule: Rule, scope: Scope, truth: Truth) -> Step:
@@ -170,7 +170,7 @@ class Evaluator:
             if offer.condition is None or holds(offer.condition.test, scope) is Truth.YES
         )
 
-    # -- the whole chart -----------------------------------------------------------------------------
+    # -- the whole chart --------------------------------------------------------------------------
 
     def _unclassified(self, sheet: Sheet) -> Iterator[str]:
         """Medications of which nothing says what they are, unless they are certainly past."""

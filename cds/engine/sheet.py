@@ -159,7 +159,7 @@ class Sheet:
         return fact
 
     def judged(self, fact: Fact) -> Fact:
-        """The fact with what its course counts as (only worked out for facts somebody asks about)."""
+        """The fact with what its course counts as; worked out once, when somebody first asks."""
         if fact.kind != "medication" or fact.exposure is not None:
             return fact
         assert isinstance(fact.subject, Course)
@@ -226,7 +226,7 @@ class Sheet:
         return words(*found, *exposure.conflicts)
 
     def _route(self, fact: Fact) -> Value:
-        """Words for how it is taken: value sets of routes, the product's form, else the usual route."""
+        """How it is taken: value sets of its routes, else the product's form, else the usual."""
         found: set[str] = set()
         for record in fact.records:
             if not isinstance(record, MedicationRecord):
@@ -344,7 +344,7 @@ class Sheet:
                         found.setdefault(match.valueset, str(record.source))
 
     def _ordered(self, fact: Fact) -> Value:
-        """Whether a drug that tells of it is ordered for its day, or with a category that says so."""
+        """Whether a drug that tells of it is ordered for its day, or in a category for it."""
         definition = self.definition("procedure")
         day = (
             fact.plan.start.days if fact.plan is not None and fact.plan.start is not None else None
@@ -363,7 +363,7 @@ class Sheet:
                     return words("yes")
         return words("no")
 
-    # -- sources and patient ------------------------------------------------------------------------
+    # -- sources and patient ----------------------------------------------------------------------
 
     def unseen(self, kind: str) -> tuple[Truth, tuple[str, ...]]:
         """Whether the sources of a kind of fact were not answered, and which, in plain words."""
@@ -412,7 +412,7 @@ class Sheet:
         years = birthdays(born.days, self.clock.today)
         return Count(years.low, years.high)
 
-    # -- numbers ------------------------------------------------------------------------------------
+    # -- numbers ----------------------------------------------------------------------------------
 
     def number(self, word: str) -> Value | None:
         """A parameter by name, or a number with an optional unit; None when it is neither."""
@@ -424,7 +424,7 @@ class Sheet:
 
 
 class Lexicon:
-    """What the compiler provides to a sheet: labels, profiles, and whether sources were answered."""
+    """What the compiler provides to a sheet: labels, profiles, whether sources were answered."""
 
     def label(self, sheet: Sheet, fact: Fact, label: str) -> Value:
         raise NotImplementedError

@@ -102,12 +102,14 @@ def within(count: Count, low: Count, high: Count) -> Truth:
 
 
 def at_least(left: Count, right: Count) -> Truth:
+    """Whether ``left >= right``; unknown where their bounds overlap."""
     if left.low >= right.high:
         return Truth.YES
     return Truth.NO if left.high < right.low else Truth.UNKNOWN
 
 
 def more_than(left: Count, right: Count) -> Truth:
+    """Whether ``left > right``; unknown where their bounds overlap."""
     if left.low > right.high:
         return Truth.YES
     return Truth.NO if left.high <= right.low else Truth.UNKNOWN

@@ -117,7 +117,7 @@ class _Checker:
         term = definition is not None and concept in definition.terms
         return concept in self.concepts or concept in PSEUDO_CONCEPTS or term
 
-    # -- definitions --------------------------------------------------------------------------------
+    # -- definitions ------------------------------------------------------------------------------
 
     def kind(self, definition: KindDefinition) -> None:
         scope = _Scope({"it": definition.kind})
@@ -193,7 +193,7 @@ class _Checker:
                     seen.add(word)
                     ahead += uses[word]
 
-    # -- rules ---------------------------------------------------------------------------------------
+    # -- rules ------------------------------------------------------------------------------------
 
     def rule(self, rule: Rule) -> None:
         scope = _Scope(

@@ -62,6 +62,8 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Level:
+    """The indicator of a card, and the sentence under which it has it."""
+
     indicator: Indicator
     sentence: Sentence
 
@@ -81,12 +83,16 @@ class SuggestionTemplate:
 
 @dataclass(frozen=True, slots=True)
 class LinkTemplate:
+    """A link of a card: its label, and a page below the pack's address."""
+
     label: str
     page: str
 
 
 @dataclass(frozen=True, slots=True)
 class CardTemplate:
+    """What a rule's card says; ``{…}`` in its texts is filled from the facts."""
+
     levels: tuple[Level, ...]
     summary: str
     why: str
@@ -101,7 +107,7 @@ class CardTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One source statement behind a rule, paraphrased; ``statement`` is an id such as K01 or B02."""
+    """One source statement behind a rule, in our own words; ``statement`` is its id in the pack."""
 
     statement: str
     source: str
@@ -121,6 +127,8 @@ class UnknownPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
+    """One rule as its file says it, every sentence parsed, bound to one site."""
+
     id: str
     title: str
     version: str
@@ -263,6 +271,8 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class Precedence:
+    """Which finding speaks: by problem the order of rules, and who silences whom."""
+
     problems: Mapping[str, ProblemOrder] = field(default_factory=dict)
     suppressions: tuple[Suppression, ...] = ()
 

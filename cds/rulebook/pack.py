@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -56,10 +57,9 @@ class _Files:
 
     def read(self, path: Path) -> Node | None:
         name = path.relative_to(self.root).as_posix()
-        try:
+        # A file that cannot be read is reported below, with its place.
+        with suppress(OSError):
             self.digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-        except OSError:
-            pass
         return read_document(path, name, self.problems)
 
     def one(self, name: str) -> Node | None:
@@ -89,7 +89,9 @@ class _Files:
 
 
 def load_rulebook(root: Path, site: Site | None = None) -> Rulebook:
-    """The rulebook of the pack in ``root``, bound to the site; raises RulebookError with all errors.
+    """The rulebook of the pack in ``root``, bound to the site.
+
+    Raises RulebookError with every error at once.
 
     Rules that are switched off are left out: nothing downstream has to ask.
     """

@@ -21,7 +21,7 @@ _NOWHERE = Node("", Place())
 
 
 class Author:
-    """Collects an author's errors while nodes are read; every method gives something usable back."""
+    """Collects an author's errors while nodes are read; each method gives something usable back."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -122,4 +122,5 @@ def read_author_unit(word: str) -> str | None:
 
 
 def first(node: Node | None) -> Node:
+    """The node, or an empty one without a place where there is none."""
     return node if node is not None else _NOWHERE

@@ -92,8 +92,8 @@ def rule_schema() -> dict[str, object]:
         "history": {"type": "array"},
     }
     required = (
-        "id", "title", "version", "owner", "reviewed", "audience", "hooks", "per", "problem", "facts",
-        "when", "unknown", "card", "evidence",
+        "id", "title", "version", "owner", "reviewed", "audience", "hooks", "per", "problem",
+        "facts", "when", "unknown", "card", "evidence",
     )  # fmt: skip
     body = _object({key: special.get(key, _TEXT) for key in RULE_KEYS}, required)
     return {

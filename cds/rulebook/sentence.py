@@ -38,8 +38,8 @@ _TOKEN = re.compile(
     r"|(?P<mark>[(),+×*-]))"
 )
 _RESERVED = frozenset(
-    "not and or is no any of every at least most could be unsure whether to from before after latest"
-    " earliest largest smallest sum matches includes more less than known otherwise".split()
+    "not and or is no any of every at least most could be unsure whether to from before after"
+    " latest earliest largest smallest sum matches includes more less than known otherwise".split()
 )
 _COMPARISONS = {("at", "least"), ("at", "most"), ("more", "than"), ("less", "than")}
 _PICKS = frozenset({"latest", "earliest", "largest", "smallest", "sum"})

@@ -1,4 +1,4 @@
-"""A site's configuration: time zone, parameters, which rules are on, where evidence is published."""
+"""A site's configuration: time zone, parameters, which rules are on, where evidence stands."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Pick = Literal["latest", "earliest", "largest", "smallest", "sum of"]
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """``order``, ``order.end``, ``today`` or a parameter's name."""
+    """A name, or a property of one: ``order``, ``order.end``, ``today``, a parameter's name."""
 
     name: str
     field: str = ""
@@ -31,6 +31,8 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Number:
+    """A number with its unit: ``3 days`` or ``5 mg``."""
+
     value: Decimal
     unit: str = ""
     column: int = 0
@@ -38,6 +40,8 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
+    """A value reckoned from two: ``order.start - 1 day``."""
+
     left: Value
     sign: Literal["+", "-", "×"]
     right: Value
@@ -65,18 +69,24 @@ Value = Path | Number | Arithmetic | Picked | Elapsed
 
 @dataclass(frozen=True, slots=True)
 class Exists:
+    """Whether there is such a fact: ``order``."""
+
     name: str
     column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class No:
+    """Whether there is no such fact: ``no order``."""
+
     name: str
     column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
+    """Whether a test holds of each fact of a name: ``every order is drafted``."""
+
     name: str
     test: Test
     column: int = 0
@@ -84,6 +94,8 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Count:
+    """Whether there are enough facts of a name: ``at least 2 order``."""
+
     at_least: int
     name: str
     column: int = 0
@@ -91,26 +103,36 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """The opposite: ``not order is current``."""
+
     test: Test
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Whether each test holds: ``order is current and order is drafted``."""
+
     tests: tuple[Test, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Whether any test holds: ``order is current or order is recent``."""
+
     tests: tuple[Test, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CouldBe:
+    """Yes unless it is known not to be: ``could be order is current``."""
+
     test: Test
 
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
+    """Yes exactly while the test is unknown: ``unsure whether order is current``."""
+
     test: Test
 
 
@@ -125,6 +147,8 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class IsKnown:
+    """Whether the record gives a value: ``order.dose is known``."""
+
     value: Value
 
 
@@ -169,6 +193,8 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
+    """Whether two values have something in common: ``order.name matches other.name``."""
+
     left: Value
     right: Value
 

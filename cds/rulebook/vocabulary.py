@@ -1,4 +1,4 @@
-"""The words a sentence may use: what each kind of fact can be asked, and how a word is understood."""
+"""The words a sentence may use: what a kind of fact can be asked, how a word is understood."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "isolated": "yes if it is one administration that stands alone",
         "says": "wordings found in its texts",
         "reason": "what the order says it is for",
-        "first-recent-day": "profile", "look-back": "profile", "washout": "profile",
+        "first-recent-day": "profile",
+        "look-back": "profile",
+        "washout": "profile",
         "usual-route": "profile",
     },
     "procedure": {
@@ -41,31 +43,53 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "start": "when it begins, the earliest if entries differ",
         "timed": "yes if a time of day is known",
         "ahead": "yes, no",
-        "priority": "as ordered", "class": "of the encounter", "elective": "yes, no, absent, unreadable",
+        "priority": "as ordered",
+        "class": "of the encounter",
+        "elective": "yes, no, absent, unreadable",
         "topics": "words of the pack found in its codes, its texts and those of its day",
         "ordered": "yes if a drug that tells of it is ordered for the day",
         "evidence": "planned, possible, done, nothing",
-        "drafted": "yes or no", "certainty": "code, name, text or shape", "says": "wordings found in its texts",
+        "drafted": "yes or no",
+        "certainty": "code, name, text or shape",
+        "says": "wordings found in its texts",
     },
     "condition": {
         **_COMMON,
-        "clinical": "clinical status", "verification": "verification status", "category": "as recorded",
-        "recorded": "date", "onset": "date", "abated": "date", "modified": "yes or no", "certainty": "code or text",
+        "clinical": "clinical status",
+        "verification": "verification status",
+        "category": "as recorded",
+        "recorded": "date",
+        "onset": "date",
+        "abated": "date",
+        "modified": "yes or no",
+        "certainty": "code or text",
     },
     "allergy": {
         **_COMMON,
-        "clinical": "clinical status", "verification": "verification status", "modified": "yes or no",
+        "clinical": "clinical status",
+        "verification": "verification status",
+        "modified": "yes or no",
         "certainty": "code or text",
     },
     "result": {
         **_COMMON,
-        "value": "amount", "answer": "coded answer", "date": "when it was taken", "status": "as reported",
-        "high": "upper limit of the reference range", "modified": "yes or no", "certainty": "code or text",
+        "value": "amount",
+        "answer": "coded answer",
+        "date": "when it was taken",
+        "status": "as reported",
+        "high": "upper limit of the reference range",
+        "modified": "yes or no",
+        "certainty": "code or text",
     },
     "statement": {**_COMMON, "status": "as recorded"},
     "source": {**_COMMON, "unseen": "yes if it was not answered"},
-    "patient": {**_COMMON, "born": "date of birth", "sex": "administrative", "age": "completed years"},
-}  # fmt: skip
+    "patient": {
+        **_COMMON,
+        "born": "date of birth",
+        "sex": "administrative",
+        "age": "completed years",
+    },
+}
 
 # Names that every sentence may use.
 MOMENTS = frozenset({"today", "now"})
@@ -74,6 +98,8 @@ COVERAGE = "coverage"
 
 
 class Meaning(StrEnum):
+    """How a word is understood: the pack's term, a profile's flag, or a value set."""
+
     TERM = "term"
     FLAG = "flag"
     CONCEPT = "concept"

@@ -205,15 +205,15 @@ def _tokens(text: str) -> tuple[list[str], list[str]]:
     joins: list[str] = []
     mark = ""
     for match in _TOKEN.finditer(fold(text)):
-        token = match.group()
+        part = match.group()
         if match.lastgroup == "word":
-            words.append(token)
+            words.append(part)
             joins.append(mark)
             mark = ""
         elif match.lastgroup == "glue":
-            mark = token
+            mark = part
         else:
-            mark = SEGMENT if token == "/" else token if token in _CLAUSE_MARKS else mark or " "
+            mark = SEGMENT if part == "/" else part if part in _CLAUSE_MARKS else mark or " "
     return words, joins
 
 

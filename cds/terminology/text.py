@@ -38,7 +38,7 @@ class Words:
 
 
 def read_words(text: str) -> Words:
-    """The words of a text. Punctuation separates words; an apostrophe joins them ("Hansen's")."""
+    """The words of a text. Punctuation separates words; an apostrophe joins them ("today's")."""
     words: list[str] = []
     breaks: list[int] = []
     for token in _TOKEN.findall(fold(text[:_LONGEST_TEXT]).replace("'", "")):

@@ -105,7 +105,7 @@ def fold_code(code: str) -> str:
 
 
 def compile_shapes(shapes: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern over normalised text for shapes such as ``*ectomy`` or ``replacement of *``.
+    """A pattern over normalised text for shapes such as ``*ending`` or ``beginning of *``.
 
     A star stands for one or more letters of a word, or for a whole word.
     """

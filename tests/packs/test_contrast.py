@@ -58,7 +58,7 @@ def scan_request() -> Json:
         status="draft",
         intent="order",
         code={"coding": [ct]},
-        occurrenceDateTime="2026-06-12",
+        occurrenceDateTime="2026-06-13",
     )
     metformin = resource(
         "MedicationRequest",
@@ -82,14 +82,14 @@ def test_a_hook_request() -> None:
     wire = response(found.answer, by.rulebook).as_json()
     (card,) = wire["cards"]
     assert card["summary"] == (
-        "Computed tomography on 12 Jun 2026: no creatinine within 365 days; test before the scan."
+        "Computed tomography on 13 Jun 2026: no creatinine within 365 days; test before the scan."
     )
     assert card["source"]["label"] == "Contrast safety (test)"
     assert card["source"]["topic"]["code"] == "contrast.kidney-function-missing"
     (suggestion,) = card["suggestions"]
     (action,) = suggestion["actions"]
     assert action["type"] == "create"
-    assert action["resource"]["code"]["text"].endswith("before Computed tomography on 12 Jun 2026")
+    assert action["resource"]["code"]["text"].endswith("before Computed tomography on 13 Jun 2026")
     assert {reason["code"] for reason in card["overrideReasons"]} == {
         "kidney-function-known",
         "scan-without-contrast",
