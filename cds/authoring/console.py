@@ -298,7 +298,6 @@ def _explained(item: Judged, verdicts: list[Verdict], setting: Setting) -> dict[
 
 def _print_explained(item: Judged, verdicts: list[Verdict]) -> None:
     console = out()
-    review = item.answer.review
     console.rule(Text(_head(item)), align="left")
     for verdict in sorted(verdicts, key=lambda found: (-found.truth, found.rule.id)):
         mark, style = _MARKS[verdict.truth]

@@ -6,14 +6,18 @@ import re
 
 from cds.cards.markdown import cap, clean, escape
 from cds.cards.model import SUMMARY_LIMIT
+from cds.chart.model import MedicationRecord
 from cds.engine.binding import Bound
+from cds.engine.fact import Fact
 from cds.engine.finding import Finding
 from cds.engine.value import Missing, Value, Words, render
 from cds.rulebook.model import Rulebook
+from cds.terminology.concept import CodeableConcept, Ingredient
 from cds.values.truth import Truth
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 # A drug's name may be a line long; a summary has room for so much of it.
+_SHORT_ENOUGH = 24
 _NAME_LIMITS = (40, 28, 18, 10)
 
 
@@ -47,24 +51,64 @@ def _filled(word: str, finding: Finding, rulebook: Rulebook, limit: int) -> str:
     if name in finding.lets:
         return render(finding.lets[name])
     if name in finding.bound:
-        return _facts(finding.bound[name], field, limit)
+        concepts = next(item.concepts for item in finding.rule.facts if item.name == name)
+        return _facts(finding.bound[name], field, limit, concepts, rulebook)
     parameter = rulebook.parameters.get(word)
     return f"{parameter.value.normalize():f} {parameter.unit}".strip() if parameter else ""
 
 
-def _facts(bounds: tuple[Bound, ...], field: str, limit: int) -> str:
+def _facts(
+    bounds: tuple[Bound, ...],
+    field: str,
+    limit: int,
+    concepts: tuple[str, ...],
+    rulebook: Rulebook,
+) -> str:
     """The facts' names (or a property), certain ones first, each once."""
     certain = [bound for bound in bounds if bound.truth is Truth.YES] or list(bounds)
-    texts = list(dict.fromkeys(_text(bound, field, limit) for bound in certain))
+    found = [
+        _text(bound, field, limit) if field else _name(bound.fact, limit, concepts, rulebook)
+        for bound in certain
+    ]
+    texts = list(dict.fromkeys(found))
     texts = [text for text in texts if text]
     if len(texts) > 2:
         return f"{texts[0]} and {len(texts) - 1} more"
     return " and ".join(texts)
 
 
+def _name(fact: Fact, limit: int, concepts: tuple[str, ...], rulebook: Rulebook) -> str:
+    """The fact's name; of a product with a long one, what it is of the class that is spoken of."""
+    if len(fact.name) <= min(limit, _SHORT_ENOUGH):
+        return cap(fact.name, limit)
+    short = short_product(fact, concepts, rulebook)
+    return cap(short if short and len(short) < len(fact.name) else fact.name, limit)
+
+
+def short_product(fact: Fact, concepts: tuple[str, ...], rulebook: Rulebook) -> str:
+    """``drug-a 5 mg`` or ``drug-a/drug-b``: ingredients of the class first; "" when not known."""
+    products = (
+        record.product
+        for record in fact.records
+        if isinstance(record, MedicationRecord) and record.product is not None
+    )
+    product = next((item for item in products if item.ingredients), None)
+    if product is None:
+        return ""
+
+    def outside(ingredient: Ingredient) -> bool:
+        concept = CodeableConcept((), ingredient.name)
+        found = rulebook.terminology.classify(concept, "medication")
+        return not any(found.match(name) for name in concepts)
+
+    ordered = sorted(product.ingredients, key=outside)
+    if len(ordered) > 1:
+        return "/".join(item.name for item in ordered)
+    strength = ordered[0].strength
+    return f"{ordered[0].name} {strength.render()}" if strength is not None else ordered[0].name
+
+
 def _text(bound: Bound, field: str, limit: int) -> str:
-    if not field:
-        return cap(bound.fact.name, limit)
     value: Value = bound.fact.value(field)
     if isinstance(value, Words):
         return cap("; ".join(sorted(value.words)), max(limit, 30)) if value.words else ""

@@ -15,23 +15,21 @@ from fractions import Fraction
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from cds.chart.fields import Json, as_list, as_object, as_text, objects
+from cds.chart.dose import has_rate, is_comparable, maxima, structured_dose, with_text
+from cds.chart.fields import Json, as_list, as_object, as_text
+from cds.chart.frequency import Frequency
 from cds.chart.sig import (
     NO_DOSE,
     Dose,
     Ends,
     Product,
     Sig,
-    administered,
     as_decimal,
     in_base,
-    quantity_dose,
     read_sig,
     says_as_needed,
-    told_dose,
-    unit_text,
 )
-from cds.chart.timing import Frequency, Schedule, bedtime_in, days_in, read_number, read_schedule
+from cds.chart.timing import Schedule, bedtime_in, read_number, read_schedule
 from cds.terminology.concept import CodeableConcept, read_concept
 from cds.values.moment import PartialDate
 from cds.values.quantity import Quantity
@@ -168,35 +166,6 @@ def _above_zero(quantity: Quantity) -> Fraction | None:
     return in_base(number, quantity.unit) if number is not None and number > 0 else None
 
 
-def _stated_doses(source: Json, product: Product) -> Iterator[Dose]:
-    """The doses of `dose[x]`, in the Dosage itself (STU3, administrations) or its doseAndRate."""
-    for name in ("doseQuantity", "doseSimpleQuantity", "dose"):
-        quantity = as_object(source.get(name))
-        if quantity.get("value") is not None:
-            yield quantity_dose(quantity, quantity, product)
-    if source.get("doseRange") is not None:
-        ends = as_object(source.get("doseRange"))
-        low, high = as_object(ends.get("low")), as_object(ends.get("high"))
-        if not high:
-            yield Dose(problem="dose range without a high end")
-        else:
-            # The unit is often written at one end only.
-            yield quantity_dose(low if unit_text(low) else {**high, **low}, high, product)
-
-
-def _dose(entry: Json, product: Product) -> Dose | None:
-    """The structured dose, None without one. Ordered and calculated dose of a Dosage are one."""
-    sources = (entry, *objects(entry.get("doseAndRate")))
-    doses = [dose for source in sources for dose in _stated_doses(source, product)]
-    known = [dose for dose in doses if dose.mass is not None]
-    if not known:
-        return doses[0] if doses else None
-    low = min(dose.mass[0] for dose in known if dose.mass)
-    largest = max(known, key=lambda dose: dose.mass[1] if dose.mass else Fraction(0))
-    written = tuple(dict.fromkeys(pair for dose in doses for pair in dose.written))
-    return replace(largest, mass=(low, largest.mass[1] if largest.mass else low), written=written)
-
-
 def _mg(number: Fraction | None) -> Quantity | None:
     return None if number is None else Quantity(as_decimal(number), "mg")
 
@@ -209,12 +178,12 @@ def _instruction(
 ) -> _Instruction:
     schedule = read_schedule(entry.get("timing"), zone)
     text = "; ".join(dict.fromkeys(_texts(entry)))
-    stated = _dose(entry, product)
+    stated = structured_dose(entry, product)
     complete = stated is not None and stated.mass is not None and schedule.frequency is not None
     sig = Sig() if complete else read_sig(text)
-    dose = _with_text(stated, sig, text, product, rated=_has_rate(entry))
+    dose = with_text(stated, sig, text, product, rated=has_rate(entry))
     frequency = schedule.frequency or sig.frequency
-    caps = [cap for cap in _caps(entry, product) if _comparable(cap, dose)]
+    caps = [cap for cap in maxima(entry, product) if is_comparable(cap, dose)]
     daily = _daily(dose, frequency, caps)
     as_needed = _as_needed(entry, text)
     worded = (dose is not stated and dose.mass is not None) or frequency is not schedule.frequency
@@ -230,65 +199,7 @@ def _instruction(
         reasons=() if daily else tuple(_reasons(dose, frequency, as_needed)),
         from_text=worded or (product_is_text and dose.by_strength),
         as_needed=as_needed,
-        says=bool(stated or schedule.frequency or caps or _has_rate(entry) or not sig.silent),
-    )
-
-
-def _with_text(stated: Dose | None, sig: Sig, text: str, product: Product, *, rated: bool) -> Dose:
-    """The structured dose, else the text's; the structured wins even where it cannot be computed.
-
-    One unit of unknown strength, with an amount in the text, is compounded: the amount of one.
-    """
-    if stated is None:
-        told = told_dose(sig, text, product)
-        return (
-            replace(told, problem="a rate without a dose") if rated and told.mass is None else told
-        )
-    one = (
-        stated.mass is None
-        and stated.kind == "count"
-        and stated.units == (Fraction(1), Fraction(1))
-    )
-    if one and sig.mass is not None and (sig.units is None or sig.units.high == 1):
-        amount = administered(sig.mass.low, sig.mass.high, sig.mass.unit, {})
-        return replace(
-            stated, mass=amount.mass, problem="", written=stated.written + sig.mass.written
-        )
-    return stated
-
-
-def _has_rate(entry: Json) -> bool:
-    names = ("rateQuantity", "rateRatio", "rateRange", "rateSimpleQuantity")
-    return any(
-        source.get(name) for source in (entry, *objects(entry.get("doseAndRate"))) for name in names
-    )
-
-
-def _caps(entry: Json, product: Product) -> list[Dose]:
-    """maxDosePerPeriod (a Ratio; a list in R5) as doses a day, as far as they can be converted."""
-    found = []
-    for ratio in objects(entry.get("maxDosePerPeriod")):
-        numerator, denominator = (
-            as_object(ratio.get("numerator")),
-            as_object(ratio.get("denominator")),
-        )
-        length = days_in(denominator.get("code")) or days_in(denominator.get("unit"))
-        span = read_number(denominator.get("value", 1))
-        dose = quantity_dose(numerator, numerator, product)
-        if length and span and span > 0 and dose.units and not dose.hourly:
-            found.append(_scaled(dose, 1 / (length * span)))
-    return found
-
-
-def _comparable(cap: Dose, dose: Dose) -> bool:
-    """Whether the cap limits the dose: "3 a day" of what is taken in mL says nothing about mL."""
-    return not cap.by_strength or dose.kind in {cap.kind, ""}
-
-
-def _scaled(dose: Dose, factor: Fraction) -> Dose:
-    mass = dose.mass and (dose.mass[0] * factor, dose.mass[1] * factor)
-    return replace(
-        dose, mass=mass, units=dose.units and (dose.units[0] * factor, dose.units[1] * factor)
+        says=bool(stated or schedule.frequency or caps or has_rate(entry) or not sig.silent),
     )
 
 

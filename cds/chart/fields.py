@@ -31,7 +31,7 @@ def as_list(value: object) -> list[object]:
 
 
 def objects(value: object) -> Iterator[Json]:
-    """The JSON objects of a list, or the one that stands where a list belongs; all else is skipped."""
+    """The objects of a list, or the one standing where a list belongs; all else is skipped."""
     for item in as_list(value):
         if isinstance(item, dict):
             yield item

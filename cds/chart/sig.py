@@ -15,7 +15,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from cds.chart.fields import Json, as_text
-from cds.chart.timing import DAYS, Frequency, instruction_words, read_frequency_text, read_number
+from cds.chart.frequency import DAYS, Frequency
+from cds.chart.timing import instruction_words, read_frequency_text, read_number
 from cds.values.quantity import Quantity, read_unit
 
 Ends = tuple[Fraction, Fraction]

@@ -1,12 +1,9 @@
-"""FHIR Timing as administrations a day, and the words and abbreviations that stand for one.
-
-Rates are exact fractions: 7 mg "5 times in 7 days" is 5 mg a day, which no rounded quotient gives.
-"""
+"""FHIR Timing as administrations a day, and the words of a sig that say how often."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -14,34 +11,20 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from cds.chart.fields import Json, as_list, as_object, as_text, period_of
+from cds.chart.frequency import (
+    ABBREVIATIONS,
+    DAYS,
+    SNOMED,
+    SNOMED_FREQUENCIES,
+    Frequency,
+    abbreviation,
+    hull_of,
+    per_day,
+    per_period,
+)
 from cds.terminology.concept import Coding, read_concept
 from cds.values.moment import PartialDate
 from cds.values.quantity import read_decimal, read_unit
-
-DAYS: Mapping[str, Fraction] = MappingProxyType(
-    {
-        "s": Fraction(1, 86400),
-        "min": Fraction(1, 1440),
-        "h": Fraction(1, 24),
-        "d": Fraction(1),
-        "wk": Fraction(7),
-        "mo": Fraction(30),
-        "a": Fraction(365),
-    }
-)
-"""Length in days of each UCUM unit that ``periodUnit`` allows; calendar units as averages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frequency:
-    """Administrations a day, as exact fractions: ``low`` for floors, ``high`` for safety."""
-
-    low: Fraction
-    high: Fraction
-
-    def hull(self, other: Frequency) -> Frequency:
-        """The frequency from the lower low to the higher high end."""
-        return Frequency(min(self.low, other.low), max(self.high, other.high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,66 +40,6 @@ class Schedule:
     end: PartialDate | None = None
     days: Fraction | None = None
 
-
-def _per_day(low: int | Fraction, high: int | Fraction | None = None) -> Frequency:
-    return Frequency(Fraction(low), Fraction(low if high is None else high))
-
-
-def _per_period(count: int, days: Fraction) -> Frequency:
-    return _per_day(count / days)
-
-
-# HL7 GTSAbbreviation and the pharmacy abbreviations beside it: upper case, no dots, no spaces.
-_ABBREVIATIONS: Mapping[str, Frequency] = MappingProxyType(
-    {
-        **dict.fromkeys(("QD", "DAILY", "OD", "Q1D", "ONCEDAILY"), _per_day(1)),
-        **dict.fromkeys(("AM", "QAM", "MANE", "PM", "QPM"), _per_day(1)),
-        **dict.fromkeys(("BED", "HS", "QHS", "QN", "NIGHTLY", "NOCTE"), _per_day(1)),
-        **dict.fromkeys(("ONCE", "STAT", "X1", "1X"), _per_day(1)),
-        **dict.fromkeys(("BID", "BD"), _per_day(2)),
-        **dict.fromkeys(("TID", "TDS"), _per_day(3)),
-        **dict.fromkeys(("QID", "QDS"), _per_day(4)),
-        "QOD": _per_day(Fraction(1, 2)),
-        **dict.fromkeys(("WK", "QWK", "QW", "WEEKLY"), _per_day(Fraction(1, 7))),
-        "BIW": _per_day(Fraction(2, 7)),
-        "TIW": _per_day(Fraction(3, 7)),
-        **dict.fromkeys(("MO", "QMO", "QMONTH", "MONTHLY"), _per_day(Fraction(1, 30))),
-    }
-)
-
-_SNOMED = frozenset({"http://snomed.info/sct", "urn:oid:2.16.840.1.113883.6.96"})
-# SNOMED CT administration frequencies, as quality measures and national FHIR profiles publish them.
-_SNOMED_FREQUENCIES: Mapping[str, Frequency] = MappingProxyType(
-    {
-        code: _per_day(low, high)
-        for codes, low, high in (
-            ("229797004 396125000", 1, 1),
-            ("229799001 307470009", 2, 2),
-            ("229798009 307469008", 3, 3),
-            ("307439001 307468000", 4, 4),
-            ("307440004", 5, 5),
-            ("307441000 225756002", 6, 6),
-            ("307442007", 7, 7),
-            ("307443002 225753005", 8, 8),
-            ("225750008", 12, 12),
-            ("225768006", 24, 24),
-            ("396107007", 1, 2),
-            ("396108002", 1, 3),
-            ("396109005", 1, 4),
-            ("396111001", 2, 4),
-            ("396140003", 2, 3),
-            ("396139000", 3, 4),
-            ("396127008", 4, 8),
-            ("225754004", 6, 8),
-            ("225752000", 6, 12),
-            ("396126004", Fraction(2, 3), Fraction(2, 3)),
-            ("396131002 225760004", Fraction(1, 2), Fraction(1, 2)),
-            ("396143001", Fraction(1, 3), Fraction(1, 3)),
-            ("225769003", Fraction(1, 7), Fraction(1, 7)),
-        )
-        for code in codes.split()
-    }
-)
 
 # EventTiming codes (R4 §8.21.3): C, AC and PC name every meal, each other code one moment.
 _EACH_MEAL = frozenset({"C", "AC", "PC"})
@@ -150,7 +73,7 @@ def read_frequency(timing: Json) -> Frequency | None:
     found = _from_repeat(repeat) or _from_code(timing.get("code")) or _from_events(timing)
     total = _most(repeat, "count", "countMax")
     if found is None:
-        return _per_day(1) if total == 1 else None
+        return per_day(1) if total == 1 else None
     return Frequency(min(found.low, total), min(found.high, total)) if total else found
 
 
@@ -243,35 +166,24 @@ def _listed_moments(repeat: Json) -> tuple[int, int]:
 def _from_events(timing: Json) -> Frequency | None:
     """The most events listed for one date, each an administration."""
     dates = [as_text(event)[:10] for event in as_list(timing.get("event")) if as_text(event)]
-    return _per_day(max(map(dates.count, dates))) if dates else None
+    return per_day(max(map(dates.count, dates))) if dates else None
 
 
 def _from_code(value: object) -> Frequency | None:
     """What ``Timing.code`` stands for: its codings, each by code or display, else its text."""
     concept = read_concept(value)
     found = [rate for coding in concept.codings if (rate := _from_coding(coding)) is not None]
-    return _hull(found) if found else _from_label(concept.text)
+    return hull_of(found) if found else _from_label(concept.text)
 
 
 def _from_coding(coding: Coding) -> Frequency | None:
-    if coding.system in _SNOMED and coding.code in _SNOMED_FREQUENCIES:
-        return _SNOMED_FREQUENCIES[coding.code]
+    if coding.system in SNOMED and coding.code in SNOMED_FREQUENCIES:
+        return SNOMED_FREQUENCIES[coding.code]
     return _from_label(coding.code) or _from_label(coding.display)
 
 
 def _from_label(text: str) -> Frequency | None:
-    return _ABBREVIATIONS.get(_abbreviation(text)) or read_frequency_text(text)
-
-
-def _abbreviation(text: str) -> str:
-    return re.sub(r"[.\s_]+", "", text).upper().removesuffix("PRN")
-
-
-def _hull(rates: Iterable[Frequency]) -> Frequency | None:
-    merged: Frequency | None = None
-    for rate in rates:
-        merged = rate if merged is None else merged.hull(rate)
-    return merged
+    return ABBREVIATIONS.get(abbreviation(text)) or read_frequency_text(text)
 
 
 def _bedtime(timing: Json, repeat: Json) -> bool | None:
@@ -279,8 +191,8 @@ def _bedtime(timing: Json, repeat: Json) -> bool | None:
     hours = {as_text(entry)[:2] for entry in as_list(repeat.get("timeOfDay"))} - {""}
     events = {as_text(entry).upper().split(".")[0] for entry in as_list(repeat.get("when"))} - {""}
     concept = read_concept(timing.get("code"))
-    labels = {_abbreviation(coding.code) for coding in concept.codings} | {
-        _abbreviation(concept.text)
+    labels = {abbreviation(coding.code) for coding in concept.codings} | {
+        abbreviation(concept.text)
     }
     if hours & _BEDTIME_HOURS or (events | labels) & _BEDTIME_EVENTS:
         return True
@@ -360,7 +272,7 @@ def _times(match: re.Match[str]) -> Frequency | None:
 def _times_in(match: re.Match[str]) -> Frequency | None:
     """N times every M units."""
     count, period = int(match[1]), int(match[2])
-    return _per_period(count, period * _days_of_word(match[3])) if count and period else None
+    return per_period(count, period * _days_of_word(match[3])) if count and period else None
 
 
 def _always(rate: Frequency) -> _Reader:
@@ -374,27 +286,27 @@ _RATES: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
         (rf"\b(\d{{1,3}}) ?times? every (\d{{1,3}}) ?{_UNIT}", _times_in),
         (
             rf"\b(?:every (?:other|2nd) |(?:on )?alternat(?:e|ing) |q ?o)(?:d|{_DAY_PART}s?)\b",
-            _always(_per_day(Fraction(1, 2))),
+            _always(per_day(Fraction(1, 2))),
         ),
-        (r"\bevery 3rd (?:day|night)\b", _always(_per_day(Fraction(1, 3)))),
-        (r"\b(?:every (?:other|2nd) week|fortnightly)\b", _always(_per_day(Fraction(1, 14)))),
+        (r"\bevery 3rd (?:day|night)\b", _always(per_day(Fraction(1, 3)))),
+        (r"\b(?:every (?:other|2nd) week|fortnightly)\b", _always(per_day(Fraction(1, 14)))),
         (rf"\b(?:every|each|q) ?{_N} ?{_UNIT}", _interval),
         (rf"\b{_N} ?(h)ourly\b", _interval),
         (rf"\b{_N} ?(?:times?|x) ?{_EACH}(d|day|daily|wk|week|weekly|month|monthly)\b", _times),
         (rf"\b(\d) ?days?() ?{_EACH}(w)eek(?:ly)?\b", _times),
-        (r"\b(?:bid|bd)\b", _always(_per_day(2))),
-        (r"\b(?:tid|tds)\b", _always(_per_day(3))),
-        (r"\b(?:qid|qds)\b", _always(_per_day(4))),
-        (r"\b(?:hourly|every hour)\b", _always(_per_day(24))),
+        (r"\b(?:bid|bd)\b", _always(per_day(2))),
+        (r"\b(?:tid|tds)\b", _always(per_day(3))),
+        (r"\b(?:qid|qds)\b", _always(per_day(4))),
+        (r"\b(?:hourly|every hour)\b", _always(per_day(24))),
         (
             r"\b(?:weekly|(?:every|each|per|a) week|qwk)\b|/ ?(?:wk|week)\b",
-            _always(_per_day(Fraction(1, 7))),
+            _always(per_day(Fraction(1, 7))),
         ),
         (
             r"\b(?:monthly|(?:every|each|per|a) month)\b|/ ?month\b",
-            _always(_per_day(Fraction(1, 30))),
+            _always(per_day(Fraction(1, 30))),
         ),
-        (r"\b(?:daily|qd|(?:every|each|per|a) day)\b|/ ?(?:d|day)\b", _always(_per_day(1))),
+        (r"\b(?:daily|qd|(?:every|each|per|a) day)\b|/ ?(?:d|day)\b", _always(per_day(1))),
     )
 )
 
@@ -430,9 +342,9 @@ def read_frequency_text(text: str) -> Frequency | None:
     if len(rates) > 1:
         return None
     stated = next(iter(rates), None)
-    if stated is None or (stated == _per_day(1) and moments > 1):
+    if stated is None or (stated == per_day(1) and moments > 1):
         # "nightly after dinner" may be one moment told twice; only a list of moments is sure.
-        return _per_day(moments if listed else 1, moments) if moments else None
+        return per_day(moments if listed else 1, moments) if moments else None
     return stated
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cds.engine.fact import Fact
 from cds.engine.sheet import Sheet
 from cds.engine.value import Value
-from cds.values.truth import Truth, all_of, any_of
+from cds.values.truth import Truth, any_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,3 @@ class Scope:
 
     def inner(self, single: Mapping[str, Bound]) -> Scope:
         return Scope(self.sheet, {**self.single, **single}, self.sets, self.unanswered, self.lets)
-
-
-def conjunction(left: Truth, right: Truth) -> Truth:
-    """Kleene's *and*: no when either is no, yes when both are yes, else unknown."""
-    return all_of((left, right))

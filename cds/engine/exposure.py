@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from cds.chart.model import Course, MedicationRecord
+from cds.engine.evidence import certainty_of, first_row, row_matches
 from cds.engine.frame import Clock
 from cds.engine.value import Span, Spans
 from cds.rulebook.model import EvidenceRow, KindDefinition, Parameter, Profile
-from cds.terminology.concept import Certainty
 from cds.values.moment import DayRange
 from cds.values.quantity import Quantity
 
@@ -289,36 +289,6 @@ class Judge:
             because = denial.row.because if denial.row is not None else ""
             readings = tuple(_deny(item, said, because) for item in readings)
         return readings
-
-
-def first_row(
-    rows: tuple[EvidenceRow, ...], attributes: Mapping[str, str], record: MedicationRecord
-) -> EvidenceRow | None:
-    """The first line of a table that is about this entry; None when no line is."""
-    return next((row for row in rows if row_matches(row, attributes, record)), None)
-
-
-def row_matches(
-    row: EvidenceRow, attributes: Mapping[str, str], record: MedicationRecord | None
-) -> bool:
-    """Whether a line of a table is about this entry."""
-    for name, words in row.conditions:
-        if attributes.get(name, "absent") not in words:
-            return False
-    if not row.concepts:
-        return True
-    return record is not None and any(
-        record.classification.match(concept) for concept in row.concepts
-    )
-
-
-_CERTAINTIES = (Certainty.CODE, Certainty.NAME, Certainty.TEXT, Certainty.SHAPE, Certainty.CONFLICT)
-
-
-def certainty_of(record: MedicationRecord) -> str:
-    """The best certainty with which the drug is known, "unknown" when nothing matched."""
-    found = [match.certainty for match in record.classification.matches]
-    return min(found, key=_CERTAINTIES.index).value if found else "unknown"
 
 
 def _is_order(record: MedicationRecord) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cds.engine.arithmetic import compared, has_word, matches, ordered, picked, reckoned
 from cds.engine.binding import Bound, Scope
 from cds.engine.fact import Fact
-from cds.engine.sheet import amount
 from cds.engine.trace import Step
 from cds.engine.value import (
     Count,
@@ -21,16 +21,14 @@ from cds.engine.value import (
     Spans,
     Value,
     Words,
-    at_least,
+    amount,
     days_between,
     hours_between,
-    more_than,
     render,
     within,
 )
 from cds.rulebook import syntax
 from cds.rulebook.vocabulary import CALL, COVERAGE
-from cds.values.quantity import Quantity
 from cds.values.truth import Truth, all_of, any_of, known, negate
 
 WordTest = Callable[[Scope, Fact, str], Truth]
@@ -116,23 +114,23 @@ class Expression:
     def _compare(self, test: object, scope: Scope) -> Truth:
         match test:
             case syntax.Is(value=path, words=wanted):
-                return _has_word(self.value(path, scope), wanted)
+                return has_word(self.value(path, scope), wanted)
             case syntax.IsKnown(value=value):
                 return known(not isinstance(self.value(value, scope), Missing | Never))
             case syntax.Compared(value, comparison, bound):
-                return _compared(self.value(value, scope), comparison, self.value(bound, scope))
+                return compared(self.value(value, scope), comparison, self.value(bound, scope))
             case syntax.Between(value, low, high):
                 found = self.value(value, scope)
                 return min(
-                    _compared(found, "at least", self.value(low, scope)),
-                    _compared(found, "at most", self.value(high, scope)),
+                    compared(found, "at least", self.value(low, scope)),
+                    compared(found, "at most", self.value(high, scope)),
                 )
             case syntax.Window():
                 return self._window(test, scope)
             case syntax.Ordered(value, direction, anchor):
-                return _ordered(self.value(value, scope), direction, self.value(anchor, scope))
+                return ordered(self.value(value, scope), direction, self.value(anchor, scope))
             case syntax.Matches(left, right):
-                return _matches(self.value(left, scope), self.value(right, scope))
+                return matches(self.value(left, scope), self.value(right, scope))
             case syntax.Includes(value, element):
                 return self._includes(self.value(value, scope), element, scope)
             case _:
@@ -156,7 +154,7 @@ class Expression:
             moment = self.value(element, scope)
             return value.contains(moment.days) if isinstance(moment, Moment) else Truth.UNKNOWN
         if isinstance(value, Words) and isinstance(element, syntax.Path):
-            return _has_word(value, (element.text,))
+            return has_word(value, (element.text,))
         return Truth.UNKNOWN if isinstance(value, Missing) else Truth.NO
 
     # -- values -----------------------------------------------------------------------------------
@@ -169,12 +167,12 @@ class Expression:
             case syntax.Number(value, unit):
                 return amount(value, unit)
             case syntax.Arithmetic(left, sign, right):
-                return _arithmetic(self.value(left, scope), sign, self.value(right, scope))
+                return reckoned(self.value(left, scope), sign, self.value(right, scope))
             case syntax.Elapsed(unit, start, end):
                 return self._elapsed(unit, self.value(start, scope), self.value(end, scope))
             case syntax.Picked(pick, path):
                 values = [bound.fact.value(path.field) for bound in scope.bounds(path.name)]
-                return _picked(pick, values, path.text)
+                return picked(pick, values, path.text)
 
     def _path(self, path: syntax.Path, scope: Scope) -> Value:
         sheet = scope.sheet
@@ -277,7 +275,9 @@ class Expression:
 
 def _doubt(fact: Fact, field: str) -> list[str]:
     """Why a property cannot settle a question: it is missing, or known only as a range."""
-    value = fact.value(field) if field else None
+    if not field:
+        return []
+    value = fact.value(field)
     if isinstance(value, Missing):
         return [value.reason]
     inexact = (isinstance(value, Moment) and not value.days.certain) or (
@@ -301,111 +301,3 @@ def _narrowed(scope: Scope, name: str, bound: Bound) -> Scope:
 def _any_or_unanswered(found: list[Truth], name: str, scope: Scope) -> Truth:
     truth = any_of(found)
     return Truth.UNKNOWN if truth is Truth.NO and name in scope.unanswered else truth
-
-
-def _has_word(value: Value, wanted: tuple[str, ...]) -> Truth:
-    if isinstance(value, Missing):
-        return Truth.UNKNOWN
-    return known(isinstance(value, Words) and not value.words.isdisjoint(wanted))
-
-
-def _compared(value: Value, comparison: str, bound: Value) -> Truth:
-    if isinstance(value, Never) or isinstance(bound, Never):
-        return Truth.NO
-    if isinstance(value, Quantity) and isinstance(bound, Quantity):
-        value, bound = _as_counts(value, bound)
-    if not (isinstance(value, Count) and isinstance(bound, Count)):
-        return Truth.UNKNOWN
-    match comparison:
-        case "at least":
-            return at_least(value, bound)
-        case "at most":
-            return at_least(bound, value)
-        case "more than":
-            return more_than(value, bound)
-        case _:
-            return more_than(bound, value)
-
-
-def _as_counts(left: Quantity, right: Quantity) -> tuple[Value, Value]:
-    try:
-        same = left.to(right.unit)
-    except ValueError:
-        reason = Missing(f"{left.render()} cannot be compared with {right.render()}")
-        return reason, reason
-    return Count(same.value, same.value), Count(right.value, right.value)
-
-
-def _ordered(value: Value, direction: str, anchor: Value) -> Truth:
-    if isinstance(value, Never) or isinstance(anchor, Never):
-        return Truth.NO
-    if not (isinstance(value, Moment) and isinstance(anchor, Moment)):
-        return Truth.UNKNOWN
-    return (
-        value.days.before(anchor.days) if direction == "before" else value.days.after(anchor.days)
-    )
-
-
-def _matches(left: Value, right: Value) -> Truth:
-    if isinstance(left, Missing) or isinstance(right, Missing):
-        return Truth.UNKNOWN
-    if isinstance(left, Words) and isinstance(right, Words):
-        return known(not left.words.isdisjoint(right.words))
-    if isinstance(left, Quantity) and isinstance(right, Quantity):
-        first, second = _as_counts(left, right)
-        return _compared(first, "at least", second) if first == second else Truth.NO
-    if isinstance(left, Moment) and isinstance(right, Moment):
-        return left.days.same(right.days)
-    return known(left == right)
-
-
-def _arithmetic(left: Value, sign: str, right: Value) -> Value:
-    for side in (left, right):
-        if isinstance(side, Missing):
-            return side
-    if isinstance(left, Moment) and isinstance(right, Count) and right.low == right.high:
-        days = int(right.low if sign == "+" else -right.low)
-        return left.shifted(days)
-    if isinstance(left, Count) and isinstance(right, Count):
-        return _count_arithmetic(left, sign, right)
-    if isinstance(left, Quantity) and isinstance(right, Quantity):
-        try:
-            other = right if sign == "+" else Quantity(-right.value, right.unit)
-            return left + other
-        except ValueError as error:
-            return Missing(str(error))
-    if isinstance(left, Quantity) and isinstance(right, Count) and sign == "×":
-        return Quantity(left.value * right.high, left.unit)
-    return Missing("these cannot be reckoned together")
-
-
-def _count_arithmetic(left: Count, sign: str, right: Count) -> Count:
-    unit = left.unit or right.unit
-    if sign == "+":
-        return Count(left.low + right.low, left.high + right.high, unit)
-    if sign == "-":
-        return Count(left.low - right.high, left.high - right.low, unit)
-    corners = [one * two for one in (left.low, left.high) for two in (right.low, right.high)]
-    return Count(min(corners), max(corners), unit)
-
-
-def _picked(pick: str, values: list[Value], text: str) -> Value:
-    for value in values:
-        if isinstance(value, Missing):
-            return value
-    if not values:
-        return Missing(f"there is no {text}")
-    amounts = [value for value in values if isinstance(value, Quantity)]
-    moments = [value for value in values if isinstance(value, Moment)]
-    if pick == "sum of" and len(amounts) == len(values):
-        total = amounts[0]
-        for item in amounts[1:]:
-            total = total + item
-        return total
-    if pick in ("largest", "smallest") and len(amounts) == len(values):
-        choose = max if pick == "largest" else min
-        return choose(amounts, key=lambda item: item.to(amounts[0].unit).value)
-    if pick in ("latest", "earliest") and len(moments) == len(values):
-        choose_day = max if pick == "latest" else min
-        return choose_day(moments, key=lambda item: (item.days.latest, item.days.earliest))
-    return Missing(f"the {pick} {text} cannot be told")

@@ -17,7 +17,8 @@ from cds.chart.model import (
     SourceRef,
     StatementRecord,
 )
-from cds.engine.exposure import Exposure, certainty_of
+from cds.engine.evidence import certainty_of
+from cds.engine.exposure import Exposure
 from cds.engine.planned import Plan
 from cds.engine.value import Missing, Value, Words
 from cds.rulebook.model import Profile

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from cds.engine.binding import Bound, Scope
+from cds.engine.context import contextual_readers
 from cds.engine.expression import Expression
 from cds.engine.fact import Fact
+from cds.engine.properties import Reader
 from cds.engine.sheet import Lexicon, Sheet
 from cds.engine.value import Missing, Value, Words
 from cds.rulebook.model import FactClause, KindDefinition, Profile, Rulebook, Term
@@ -92,6 +94,9 @@ class Meanings(Lexicon):
                 reasons = self.expression.explain(sentence.test, scope).reasons()
                 return Missing("; ".join(reasons) or f"the {label} of {fact.name} is not known")
         return Missing(f"no {label} fits {fact.name}")
+
+    def readers(self, sheet: Sheet, kind: str) -> dict[str, Reader]:
+        return contextual_readers(sheet, kind)
 
     def profile(self, sheet: Sheet, fact: Fact, *, alone: bool) -> Profile | None:
         scope = self._about(sheet, fact)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cds.chart.model import Operation, OperationRecord, Start
-from cds.engine.exposure import row_matches
+from cds.engine.evidence import row_matches
 from cds.engine.frame import Clock
 from cds.engine.value import Moment, render_days
 from cds.rulebook.model import EvidenceRow, KindDefinition
 from cds.terminology.concept import Classification, CodeableConcept
 from cds.terminology.terminology import Terminology
-from cds.values.moment import DayRange, PartialDate
+from cds.values.moment import DayRange
 
 _ORDER = ("planned", "possible", "done", "nothing")
 
@@ -161,8 +161,3 @@ def _collect(
 def same_day(record: OperationRecord, day: DayRange) -> bool:
     """Whether the entry is for that one certain day."""
     return any(start.date.days == day and day.certain for start in record.starts)
-
-
-def partial(date: PartialDate | None) -> Moment | None:
-    """The date as a moment; None without one."""
-    return Moment.of(date) if date is not None else None

@@ -370,25 +370,6 @@ READERS: Mapping[str, Mapping[str, Reader]] = {
     "patient": _PATIENT,
 }
 
-# Properties that need the whole chart or the pack are read in `sheet`.
-CONTEXTUAL: Mapping[str, frozenset[str]] = {
-    "medication": frozenset(
-        {
-            "because",
-            "route",
-            "says",
-            "isolated",
-            "first-recent-day",
-            "look-back",
-            "washout",
-            "usual-route",
-        }
-    ),
-    "procedure": frozenset({"ahead", "topics", "ordered", "says"}),
-    "source": frozenset({"unseen", "because"}),
-    "patient": frozenset({"age"}),
-}
-
 
 def birthdays(born: DayRange, today: DayRange) -> Count:
     """Completed years, by calendar birthday."""

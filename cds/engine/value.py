@@ -96,6 +96,13 @@ def _not_before(day: DayRange, start: DayRange) -> Truth:
     return Truth.NO if day.latest < start.earliest else Truth.UNKNOWN
 
 
+def amount(value: Decimal, unit: str) -> Value:
+    """A number with a unit as a value: days, hours and bare numbers are counts."""
+    if unit in ("days", "hours", ""):
+        return Count(value, value, unit)
+    return Quantity(value, unit)
+
+
 def within(count: Count, low: Count, high: Count) -> Truth:
     """Whether ``low <= count <= high``."""
     return min(at_least(count, low), at_least(high, count))

@@ -24,8 +24,8 @@ from cds.rulebook.syntax import Otherwise
 
 RULE_KEYS = (
     "id", "title", "version", "status", "owner", "reviewed", "audience", "hooks", "off-on",
-    "default", "tags", "per", "problem", "facts", "let", "when", "unknown", "remember", "card", "evidence",
-    "false-positives", "history", "supersedes", "effective",
+    "default", "tags", "per", "problem", "facts", "let", "when", "unknown", "remember", "card",
+    "evidence", "false-positives", "history", "supersedes", "effective",
 )  # fmt: skip
 CARD_KEYS = (
     "indicator", "levels", "summary", "why", "uncertain", "options", "lists", "wordings", "suggest",

@@ -130,24 +130,26 @@ def _ingredients(scan: Scan, lexicon: Lexicon) -> Iterator[Ingredient]:
     """The ingredients in the order of the name, each once, with what strength is surely theirs."""
     _drop_purpose(scan)
     names = [_segment_names(scan, segment, lexicon) for segment in scan.segments]
-    strengths = [segment.strengths for segment in scan.segments]
+    strengths: list[list[Strength]] = [segment.strengths for segment in scan.segments]
     all_names = list(dict.fromkeys(name for part in names for name in part))
     all_strengths = [strength for part in strengths for strength in part]
-    if _is_combined_brand(scan, all_names):
+    if _is_combined_brand(scan, all_names) or any(segment.partial for segment in scan.segments):
         yield from map(Ingredient, all_names)
         return
     if len(all_names) == len(all_strengths):
         names, strengths = [all_names], [all_strengths]
+    elif any(segment.combined for segment in scan.segments):
+        strengths = [[] for _ in strengths]
     seen: set[str] = set()
     for part, amounts in zip(names, strengths, strict=True):
         for name, strength in zip(part, _assigned(part, amounts), strict=True):
             if name not in seen:
                 seen.add(name)
-                yield (
-                    Ingredient(name, strength.amount, strength.per)
-                    if strength
-                    else Ingredient(name)
-                )
+                yield _ingredient(name, strength)
+
+
+def _ingredient(name: str, strength: Strength | None) -> Ingredient:
+    return Ingredient(name, strength.amount, strength.per) if strength else Ingredient(name)
 
 
 def _assigned(names: Sequence[str], strengths: Sequence[Strength]) -> Sequence[Strength | None]:

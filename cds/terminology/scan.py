@@ -20,11 +20,13 @@ _TOKEN = re.compile(
     r"|(?P<glue>(?<=[^\W_])[-/](?=[^\W_]))"
     r"|(?P<mark>[-/+,;\n]|\.(?=\s|$))"
 )
-_CLAUSE_MARKS = frozenset(",;.\n")
+_DASH = " - "
+_CLAUSE_MARKS = frozenset((*",;.\n", _DASH))
 _CLAUSE_WORDS = frozenset({"but", "however"})
-# Marks that a known phrase may run across: "m/r", "long-acting".
-_WITHIN_PHRASES = frozenset({"", "-", "/"})
+# Marks that a known phrase may run across: "m/r", "long-acting", "no. 3".
+_WITHIN_PHRASES = frozenset({"", "-", "/", "."})
 SEGMENT = " / "
+_LOOSE_MARKS = {"/": SEGMENT, "-": _DASH}
 
 
 @dataclass(slots=True)
@@ -42,11 +44,15 @@ class Segment:
     """What stands between two " / ": the ingredients, their strengths, and other words.
 
     ``named`` are the positions of words that may be the name of a drug that is in no table.
+    ``combined``: strengths are joined ("5-325"), as those of a combination are. ``partial``: a
+    combination of which not every part is known.
     """
 
     found: list[Found] = field(default_factory=list)
     strengths: list[Strength] = field(default_factory=list)
     named: list[int] = field(default_factory=list)
+    combined: bool = False
+    partial: bool = False
 
 
 @dataclass(slots=True)
@@ -116,8 +122,9 @@ class _Scanner:
     def result(self) -> Scan:
         """The scan, without ingredients that are but a part of a hyphenated word."""
         for segment in self._scan.segments:
-            parts = [found for found in segment.found if not self._is_whole(found)]
-            for found in parts:
+            for found in list(segment.found):
+                if self._is_whole(found, segment):
+                    continue
                 segment.found.remove(found)
                 segment.named = sorted({*segment.named, *range(found.start, found.end)})
         return self._scan
@@ -126,7 +133,7 @@ class _Scanner:
         if mark == SEGMENT and self.place:
             self._segment = Segment()
             self._scan.segments.append(self._segment)
-        if (mark in _CLAUSE_MARKS and mark) or self.words[self.place] in _CLAUSE_WORDS:
+        if mark in _CLAUSE_MARKS or self.words[self.place] in _CLAUSE_WORDS:
             self._negating = False
             self._clause = []
 
@@ -136,6 +143,7 @@ class _Scanner:
             return False
         strengths = self._segment.strengths
         joined = self._after_strength == self.place and self.joins[self.place] in ("-", "/")
+        self._segment.combined = self._segment.combined or joined or len(read.found) > 1
         if joined and read.found[-1].per is not None:
             strengths[:] = share_denominator([*strengths, *read.found])
         else:
@@ -186,18 +194,24 @@ class _Scanner:
             _, length = self._lexicon.longest(self.words, following, following + 1)
             self.place += 0 if length else 1
 
-    def _is_whole(self, found: Found) -> bool:
-        """Whether no hyphen ties the words to an unknown one."""
+    def _is_whole(self, found: Found, segment: Segment) -> bool:
+        """Whether the words are an ingredient, and no part of a hyphenated name of another.
+
+        Hyphens join known ingredients. They may join an unknown one too where the name is surely a
+        list: it has a second known ingredient, or several joined strengths.
+        """
         start, end = found.start, found.end
         while start > 0 and self.joins[start] == "-":
             start -= 1
-            if not self._scan.known[start]:
-                return False
         while end < len(self.words) and self.joins[end] == "-":
-            if not self._scan.known[end]:
-                return False
             end += 1
-        return True
+        if all(self._scan.known[start:end]):
+            return True
+        others = any(start <= each.start < end for each in segment.found if each is not found)
+        if others or segment.combined:
+            segment.partial = True
+            return True
+        return False
 
 
 def _tokens(text: str) -> tuple[list[str], list[str]]:
@@ -213,7 +227,7 @@ def _tokens(text: str) -> tuple[list[str], list[str]]:
         elif match.lastgroup == "glue":
             mark = part
         else:
-            mark = SEGMENT if part == "/" else part if part in _CLAUSE_MARKS else mark or " "
+            mark = _LOOSE_MARKS.get(part, part)
     return words, joins
 
 

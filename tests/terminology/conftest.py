@@ -65,6 +65,12 @@ operation:
     pcs: {length: "7", prefixes: {"0": ""}}
   phrases: {any: [knee repair]}
   shapes: {any: ["*ectomy", "replacement of *"], unless: [planning]}
+small-operation:
+  kind: procedure
+  systems: {snomed: {codes: {"901": small knee operation}}}
+knee-words:
+  kind: wording
+  includes: [sore-knee]
 marker:
   kind: result
   systems: {loinc: {codes: {1-2: marker}}}
@@ -86,6 +92,7 @@ systems:
 brands:
   Zorba: [alphadine]
   "Zorba #3": [alphadine, gammazine]
+  zorba no 4: [alphadine, gammazine]
   zorba with gammazine: [alphadine, gammazine]
   Calmex: [gammazine]
   Duomed: [gammazine, alphadine]

@@ -83,6 +83,7 @@ def test_all_ingredients_of_a_combination_are_needed(classify: Classify) -> None
 
 def test_salts_and_aliases_are_one_ingredient(classify: Classify) -> None:
     assert _found(classify("alfadine resinate 5 mg")) == {"alphas": "text"}
+    assert _found(classify("alphadine resinate ER"))["long-alphas"] == "text"
     assert _found(classify("tincture of alpha")) == {"alphas": "text"}
 
 
@@ -115,6 +116,11 @@ def test_the_set_that_the_name_is_in_is_a_conflict_too(classify: Classify) -> No
     assert _found(found) == {"alphas": "conflict", "betas": "conflict"}
 
 
+def test_a_known_name_disagrees_without_a_strength(classify: Classify) -> None:
+    found = classify(code="rx|101", display="betamol")
+    assert _found(found) == {"alphas": "conflict", "betas": "conflict"}
+
+
 def test_a_text_may_disagree_as_well(classify: Classify) -> None:
     found = classify("Omegapril 25 MG Oral Tablet", code="rx|101")
     assert _found(found) == {"alphas": "conflict"}
@@ -123,6 +129,11 @@ def test_a_text_may_disagree_as_well(classify: Classify) -> None:
 def test_what_code_and_name_agree_on_stays(classify: Classify) -> None:
     found = classify(code="rx|150", display="alphadine 5 MG Oral Tablet")
     assert _found(found) == {"alphas": "code", "slow-alphas": "conflict"}
+
+
+def test_ingredients_of_an_included_set_agree_with_the_including_one(classify: Classify) -> None:
+    found = classify(code="rx|103", display="deltarol 1 MG Oral Tablet")
+    assert _found(found) == {"alphas": "code", "slow-alphas": "name"}
 
 
 @pytest.mark.parametrize(
@@ -234,6 +245,7 @@ def test_negated_text_never_matches(classify: Classify, text: str, counts: bool)
         ("cpt|12345", False),
         ("cpt|15000", False),
         ("cpt|9999", False),
+        ("cpt|160000", False),
         ("cpt|1000T", False),
         ("pcs|0SRC0J9", True),
         ("pcs|0SR", False),
@@ -257,7 +269,18 @@ def test_words_of_a_procedure(classify: Classify) -> None:
     assert found("no meniscectomy") == {}
 
 
+def test_the_best_wording_counts(classify: Classify) -> None:
+    found = classify("knee repair", code="snomed|1", display="meniscectomy", kind="procedure")
+    assert _found(found) == {"operation": "text"}
+
+
+def test_a_code_in_a_set_leaves_nothing_to_guess_from_shapes(classify: Classify) -> None:
+    found = classify(code="snomed|901", display="Meniscectomy", kind="procedure")
+    assert _found(found) == {"small-operation": "code"}
+
+
 def test_a_covered_system_says_no_whatever_the_words(classify: Classify) -> None:
+    assert _found(classify(code="cpt|99213", display="knee repair", kind="procedure")) == {}
     found = classify(code="cpt|99213", display="visit after meniscectomy", kind="procedure")
     assert _found(found) == {}
 
@@ -272,6 +295,11 @@ def test_an_allergy_names_what_elsewhere_it_takes_back(classify: Classify) -> No
     found = _found(classify("allergic to betamol", kind="allergy"))
     assert found["betas"] == "text"
     assert found["beta-allergy"] == "text"
+
+
+def test_a_set_may_include_one_of_another_kind(classify: Classify) -> None:
+    found = classify("sore knee", kind="wording")
+    assert _found(found) == {"knee-words": "text", "sore-knee": "text"}
 
 
 def test_a_kind_without_sets_has_no_matches(classify: Classify) -> None:

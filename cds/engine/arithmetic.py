@@ -1,0 +1,124 @@
+"""What sentences do with values: compare them, reckon with them, choose among them.
+
+Never raises: what does not fit together is unknown, or Missing with a reason.
+"""
+
+from __future__ import annotations
+
+from cds.engine.value import Count, Missing, Moment, Never, Value, Words, at_least, more_than
+from cds.values.quantity import Quantity
+from cds.values.truth import Truth, known
+
+
+def has_word(value: Value, wanted: tuple[str, ...]) -> Truth:
+    """Whether any of the words holds; unknown where the value is missing."""
+    if isinstance(value, Missing):
+        return Truth.UNKNOWN
+    return known(isinstance(value, Words) and not value.words.isdisjoint(wanted))
+
+
+def compared(value: Value, comparison: str, bound: Value) -> Truth:
+    """Whether ``value`` is *comparison* ``bound``; unknown where one is missing or units differ."""
+    if isinstance(value, Never) or isinstance(bound, Never):
+        return Truth.NO
+    if isinstance(value, Quantity) and isinstance(bound, Quantity):
+        value, bound = _as_counts(value, bound)
+    if not (isinstance(value, Count) and isinstance(bound, Count)):
+        return Truth.UNKNOWN
+    match comparison:
+        case "at least":
+            return at_least(value, bound)
+        case "at most":
+            return at_least(bound, value)
+        case "more than":
+            return more_than(value, bound)
+        case _:
+            return more_than(bound, value)
+
+
+def _as_counts(left: Quantity, right: Quantity) -> tuple[Value, Value]:
+    try:
+        same = left.to(right.unit)
+    except ValueError:
+        reason = Missing(f"{left.render()} cannot be compared with {right.render()}")
+        return reason, reason
+    return Count(same.value, same.value), Count(right.value, right.value)
+
+
+def ordered(value: Value, direction: str, anchor: Value) -> Truth:
+    """Whether ``value`` is before or after ``anchor``; no where one of them never comes."""
+    if isinstance(value, Never) or isinstance(anchor, Never):
+        return Truth.NO
+    if not (isinstance(value, Moment) and isinstance(anchor, Moment)):
+        return Truth.UNKNOWN
+    return (
+        value.days.before(anchor.days) if direction == "before" else value.days.after(anchor.days)
+    )
+
+
+def matches(left: Value, right: Value) -> Truth:
+    """Whether the values are the same, or have a word in common; unknown where one is missing."""
+    if isinstance(left, Missing) or isinstance(right, Missing):
+        return Truth.UNKNOWN
+    if isinstance(left, Words) and isinstance(right, Words):
+        return known(not left.words.isdisjoint(right.words))
+    if isinstance(left, Quantity) and isinstance(right, Quantity):
+        first, second = _as_counts(left, right)
+        return compared(first, "at least", second) if first == second else Truth.NO
+    if isinstance(left, Moment) and isinstance(right, Moment):
+        return left.days.same(right.days)
+    return known(left == right)
+
+
+def reckoned(left: Value, sign: str, right: Value) -> Value:
+    """The sum, difference or product; Missing, with a reason, where there is none."""
+    for side in (left, right):
+        if isinstance(side, Missing):
+            return side
+    if isinstance(left, Moment) and isinstance(right, Count) and right.low == right.high:
+        days = int(right.low if sign == "+" else -right.low)
+        return left.shifted(days)
+    if isinstance(left, Count) and isinstance(right, Count):
+        return _count_arithmetic(left, sign, right)
+    if isinstance(left, Quantity) and isinstance(right, Quantity):
+        try:
+            other = right if sign == "+" else Quantity(-right.value, right.unit)
+            return left + other
+        except ValueError as error:
+            return Missing(str(error))
+    if isinstance(left, Quantity) and isinstance(right, Count) and sign == "×":
+        return Quantity(left.value * right.high, left.unit)
+    return Missing("these cannot be reckoned together")
+
+
+def _count_arithmetic(left: Count, sign: str, right: Count) -> Count:
+    unit = left.unit or right.unit
+    if sign == "+":
+        return Count(left.low + right.low, left.high + right.high, unit)
+    if sign == "-":
+        return Count(left.low - right.high, left.high - right.low, unit)
+    corners = [one * two for one in (left.low, left.high) for two in (right.low, right.high)]
+    return Count(min(corners), max(corners), unit)
+
+
+def picked(pick: str, values: list[Value], text: str) -> Value:
+    """The one that ``pick`` chooses, or the sum; Missing as soon as one of them is."""
+    for value in values:
+        if isinstance(value, Missing):
+            return value
+    if not values:
+        return Missing(f"there is no {text}")
+    amounts = [value for value in values if isinstance(value, Quantity)]
+    moments = [value for value in values if isinstance(value, Moment)]
+    if pick == "sum of" and len(amounts) == len(values):
+        total = amounts[0]
+        for item in amounts[1:]:
+            total = total + item
+        return total
+    if pick in ("largest", "smallest") and len(amounts) == len(values):
+        choose = max if pick == "largest" else min
+        return choose(amounts, key=lambda item: item.to(amounts[0].unit).value)
+    if pick in ("latest", "earliest") and len(moments) == len(values):
+        choose_day = max if pick == "latest" else min
+        return choose_day(moments, key=lambda item: (item.days.latest, item.days.earliest))
+    return Missing(f"the {pick} {text} cannot be told")

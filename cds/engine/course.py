@@ -1,0 +1,113 @@
+"""Properties of a course of medication that need the other courses, the moment or the pack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cds.chart.model import MedicationRecord
+from cds.engine.fact import Fact
+from cds.engine.properties import words
+from cds.engine.sheet import Sheet
+from cds.engine.value import Missing, Span, Value
+from cds.values.moment import DayRange
+from cds.values.truth import Truth
+
+
+def because(sheet: Sheet, fact: Fact) -> Value:
+    """Why the course is no more than possible today, and what disagrees in its entries."""
+    exposure = sheet.judged(fact).exposure
+    assert exposure is not None
+    found = [
+        span.because
+        for span in (*exposure.possible.spans, *exposure.hinted.spans)
+        if span.because and span.contains(sheet.clock.today) is not Truth.NO
+    ]
+    return words(*found, *exposure.conflicts)
+
+
+def route(sheet: Sheet, fact: Fact) -> Value:
+    """How it is taken: value sets of its routes, else the product's form, else the usual."""
+    found: set[str] = set()
+    for record in fact.records:
+        if not isinstance(record, MedicationRecord):
+            continue
+        for coded in record.regimen.routes if record.regimen is not None else ():
+            read = sheet.rulebook.terminology.classify(coded, "route")
+            found |= {match.valueset for match in read.matches} or {"unrecognised"}
+    if not found:
+        found = {
+            record.product.route
+            for record in fact.records
+            if isinstance(record, MedicationRecord)
+            and record.product is not None
+            and record.product.route
+        }
+    usual = fact.profile.values.get("usual-route", "") if fact.profile is not None else ""
+    if not found and usual:
+        found = {usual}
+    return words(*found) if found else Missing(f"how {fact.name} is taken is not recorded")
+
+
+def profile_reader(name: str) -> Callable[[Sheet, Fact], Value]:
+    """Reads a number or word that the pack's profile gives the drug, by the number's name."""
+
+    def read(sheet: Sheet, fact: Fact) -> Value:
+        word = fact.profile.values.get(name, "") if fact.profile is not None else ""
+        found = sheet.number(word) if word else None
+        if found is not None:
+            return found
+        return words(word) if word else Missing(f"the pack gives {fact.name} no {name}")
+
+    return read
+
+
+def isolated(sheet: Sheet, fact: Fact) -> Value:
+    """Yes for one administration that stands alone, by the intervals of its class; else no."""
+    return words("yes" if _is_isolated(sheet, fact, sheet.lexicon.classes(fact)) else "no")
+
+
+def _is_isolated(sheet: Sheet, fact: Fact, concepts: tuple[str, ...]) -> bool:
+    """Whether the course is one administration with no other dose of its class near it."""
+    exposure = fact.exposure
+    if exposure is None:
+        return False
+    given = [
+        reading
+        for reading in exposure.readings
+        if reading.spans and reading.record.source.type == "MedicationAdministration"
+    ]
+    told = [reading for reading in exposure.readings if reading.spans]
+    if len(given) != 1 or len(told) != 1 or given[0].status != "completed":
+        return False
+    spans = exposure.taken.spans
+    if len(spans) != 1 or spans[0].start is None or spans[0].start != spans[0].end:
+        return False
+    parameter = sheet.rulebook.parameters.get("isolated-gap")
+    if parameter is None:
+        return False
+    gap = int(parameter.value)
+    near = Span(spans[0].start - gap, spans[0].start + gap)
+    return not any(
+        other is not fact and _dosed(sheet, other, concepts, near)
+        for other in sheet.facts("medication")
+    )
+
+
+def _dosed(sheet: Sheet, other: Fact, concepts: tuple[str, ...], near: Span) -> bool:
+    if not any(other.in_concept(concept) is not Truth.NO for concept in concepts):
+        return False
+    exposure = sheet.judged(other).exposure
+    assert exposure is not None
+    if exposure.drafted:
+        return False
+    spans = (*exposure.taken.spans, *exposure.possible.spans)
+    return any(_overlaps(span, near) for span in spans)
+
+
+def _overlaps(left: Span, right: Span) -> bool:
+    """Whether two spans may share a day."""
+    return _reaches(left.end, right.start) and _reaches(right.end, left.start)
+
+
+def _reaches(end: DayRange | None, start: DayRange | None) -> bool:
+    return end is None or start is None or end.latest >= start.earliest
