@@ -325,7 +325,7 @@ def _prefetch_value(value: object, name: str, intake: Intake) -> tuple[list[Entr
             state = _outcome(inner)
     entries = [entry for item in flatten(value) for entry in _entries(item, name, intake)]
     if _has_next(root):
-        state = Coverage.TRUNCATED
+        state = _merged(state, Coverage.TRUNCATED)
     if not entries and state is Coverage.SUPPLIED:
         state = Coverage.EMPTY
     return entries, state

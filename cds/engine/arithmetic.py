@@ -6,6 +6,7 @@ Never raises: what does not fit together is unknown, or Missing with a reason.
 from __future__ import annotations
 
 from cds.engine.value import Count, Missing, Moment, Never, Value, Words, at_least, more_than
+from cds.values.moment import DayRange
 from cds.values.quantity import Quantity
 from cds.values.truth import Truth, known
 
@@ -67,6 +68,8 @@ def matches(left: Value, right: Value) -> Truth:
         return compared(first, "at least", second) if first == second else Truth.NO
     if isinstance(left, Moment) and isinstance(right, Moment):
         return left.days.same(right.days)
+    if isinstance(left, Count) and isinstance(right, Count):
+        return min(at_least(left, right), at_least(right, left))
     return known(left == right)
 
 
@@ -75,20 +78,38 @@ def reckoned(left: Value, sign: str, right: Value) -> Value:
     for side in (left, right):
         if isinstance(side, Missing):
             return side
-    if isinstance(left, Moment) and isinstance(right, Count) and right.low == right.high:
-        days = int(right.low if sign == "+" else -right.low)
-        return left.shifted(days)
+    if isinstance(left, Moment) and isinstance(right, Count):
+        return _shifted(left, sign, right)
     if isinstance(left, Count) and isinstance(right, Count):
         return _count_arithmetic(left, sign, right)
-    if isinstance(left, Quantity) and isinstance(right, Quantity):
-        try:
-            other = right if sign == "+" else Quantity(-right.value, right.unit)
-            return left + other
-        except ValueError as error:
-            return Missing(str(error))
-    if isinstance(left, Quantity) and isinstance(right, Count) and sign == "×":
-        return Quantity(left.value * right.high, left.unit)
+    if isinstance(left, Quantity) and isinstance(right, Quantity) and sign != "×":
+        other = right if sign == "+" else Quantity(-right.value, right.unit)
+        return _total([left, other])
+    bare = isinstance(right, Count) and right.low == right.high and not right.unit
+    if isinstance(left, Quantity) and isinstance(right, Count) and bare and sign == "×":
+        return Quantity(left.value * right.low, left.unit)
     return Missing("these cannot be reckoned together")
+
+
+def _shifted(moment: Moment, sign: str, count: Count) -> Value:
+    """The day so many days later or earlier; what the count leaves open widens the day."""
+    if sign == "×" or count.unit == "hours":
+        return Missing("only days can be added to a day")
+    low, high = int(count.low), int(count.high)
+    if sign == "-":
+        low, high = -high, -low
+    early, late = moment.days + low, moment.days + high
+    return Moment(DayRange(early.earliest, late.latest))
+
+
+def _total(amounts: list[Quantity]) -> Value:
+    try:
+        total = amounts[0]
+        for item in amounts[1:]:
+            total = total + item
+    except ValueError as error:
+        return Missing(str(error))
+    return total
 
 
 def _count_arithmetic(left: Count, sign: str, right: Count) -> Count:
@@ -111,11 +132,10 @@ def picked(pick: str, values: list[Value], text: str) -> Value:
     amounts = [value for value in values if isinstance(value, Quantity)]
     moments = [value for value in values if isinstance(value, Moment)]
     if pick == "sum of" and len(amounts) == len(values):
-        total = amounts[0]
-        for item in amounts[1:]:
-            total = total + item
-        return total
+        return _total(amounts)
     if pick in ("largest", "smallest") and len(amounts) == len(values):
+        if len({item.dimension for item in amounts}) > 1 or amounts[0].dimension == "other":
+            return amounts[0] if len(amounts) == 1 else Missing(f"{text} has several kinds of unit")
         choose = max if pick == "largest" else min
         return choose(amounts, key=lambda item: item.to(amounts[0].unit).value)
     if pick in ("latest", "earliest") and len(moments) == len(values):

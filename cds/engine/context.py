@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from cds.engine.course import because, isolated, profile_reader, route
+from cds.engine.course import because, profile_reader, route
 from cds.engine.fact import Fact
 from cds.engine.operation import ahead, ordered, topics
 from cds.engine.properties import Reader, birthdays, words
@@ -46,7 +46,6 @@ _READERS: Mapping[str, Mapping[str, Callable[[Sheet, Fact], Value]]] = {
         "because": because,
         "route": route,
         "says": says,
-        "isolated": isolated,
         **{name: profile_reader(name) for name in _PROFILE_VALUES},
     },
     "procedure": {"ahead": ahead, "topics": topics, "ordered": ordered, "says": says},

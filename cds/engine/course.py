@@ -61,13 +61,8 @@ def profile_reader(name: str) -> Callable[[Sheet, Fact], Value]:
     return read
 
 
-def isolated(sheet: Sheet, fact: Fact) -> Value:
-    """Yes for one administration that stands alone, by the intervals of its class; else no."""
-    return words("yes" if _is_isolated(sheet, fact, sheet.lexicon.classes(fact)) else "no")
-
-
-def _is_isolated(sheet: Sheet, fact: Fact, concepts: tuple[str, ...]) -> bool:
-    """Whether the course is one administration with no other dose of its class near it."""
+def stands_alone(sheet: Sheet, fact: Fact, concepts: tuple[str, ...], gap: int) -> bool:
+    """Whether the course is one administration, and no dose of its class within ``gap`` days."""
     exposure = fact.exposure
     if exposure is None:
         return False
@@ -82,10 +77,6 @@ def _is_isolated(sheet: Sheet, fact: Fact, concepts: tuple[str, ...]) -> bool:
     spans = exposure.taken.spans
     if len(spans) != 1 or spans[0].start is None or spans[0].start != spans[0].end:
         return False
-    parameter = sheet.rulebook.parameters.get("isolated-gap")
-    if parameter is None:
-        return False
-    gap = int(parameter.value)
     near = Span(spans[0].start - gap, spans[0].start + gap)
     return not any(
         other is not fact and _dosed(sheet, other, concepts, near)

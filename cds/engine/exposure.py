@@ -192,7 +192,7 @@ class Judge:
         end = self._last_day(row, record, interval)
         source = str(record.source)
         found: dict[str, tuple[Span, ...]] = {
-            label: (Span(interval.start, end, row.because, source),)
+            label: (Span(interval.start, end, row.because, source, _is_assumed(row, interval)),)
         }
         if row.then and end is not None:
             until = self.days(row.then_for)
@@ -299,6 +299,11 @@ def _dated(record: MedicationRecord) -> str:
     if "effective-point" in record.dates:
         return "point"
     return "period" if "effective-start" in record.dates else "none"
+
+
+def _is_assumed(row: EvidenceRow, interval: Interval) -> bool:
+    """Whether the end is only how long an entry without one is taken to last."""
+    return bool(row.open_for) and row.open_for != "same-day" and interval.known == "unknown"
 
 
 def _dispensed(others: tuple[Reading, ...]) -> tuple[DayRange, str] | None:

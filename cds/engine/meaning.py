@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from cds.engine.binding import Bound, Scope
 from cds.engine.context import contextual_readers
+from cds.engine.course import stands_alone
 from cds.engine.expression import Expression
 from cds.engine.fact import Fact
 from cds.engine.properties import Reader
 from cds.engine.sheet import Lexicon, Sheet
-from cds.engine.value import Missing, Value, Words
+from cds.engine.value import Count, Missing, Value, Words
 from cds.rulebook.model import FactClause, KindDefinition, Profile, Rulebook, Term
 from cds.rulebook.vocabulary import Meaning, meaning_of
 from cds.values.truth import Truth, all_of, any_of, negate
@@ -103,20 +104,17 @@ class Meanings(Lexicon):
         for profile in sheet.definition(fact.kind).profiles:
             if not any(fact.in_concept(concept) is Truth.YES for concept in profile.concepts):
                 continue
+            # Standing alone is judged by intervals, which need a profile: it is asked second.
+            gap = sheet.number(profile.values.get("alone-for", ""))
+            if isinstance(gap, Count) and not (
+                alone and stands_alone(sheet, fact, profile.concepts, int(gap.high))
+            ):
+                continue
             if profile.condition is None:
                 return profile
-            # Standing alone is judged by intervals, which need the profile: it is asked second.
-            asks_alone = "isolated" in profile.condition.text
-            if asks_alone and not alone:
-                continue
-            if asks_alone:
-                fact.profile = profile
             if self.expression.truth(profile.condition.test, scope) is Truth.YES:
                 return profile
         return None
-
-    def classes(self, fact: Fact) -> tuple[str, ...]:
-        return fact.profile.concepts if fact.profile is not None else ()
 
     def unseen(self, sheet: Sheet, kind: str) -> Truth:
         definition = self.rulebook.definitions[kind]

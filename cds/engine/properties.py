@@ -67,7 +67,8 @@ def _spans(which: str) -> Reader:
 def _end(fact: Fact) -> Value:
     """Last day of the latest exposure; forever while it has no end, never when there was none."""
     assert fact.exposure is not None
-    ends = [FOREVER if span.end is None else span.end for span in fact.exposure.taken.spans]
+    spans = fact.exposure.taken.spans
+    ends = [FOREVER if span.end is None or span.assumed else span.end for span in spans]
     return Moment(max(ends, key=_latest)) if ends else Never()
 
 

@@ -228,9 +228,6 @@ class Lexicon:
     def profile(self, sheet: Sheet, fact: Fact, *, alone: bool) -> Profile | None:
         raise NotImplementedError
 
-    def classes(self, fact: Fact) -> tuple[str, ...]:
-        raise NotImplementedError
-
     def unseen(self, sheet: Sheet, kind: str) -> Truth:
         raise NotImplementedError
 

@@ -63,12 +63,16 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The days from ``start`` (None: always before) to ``end`` (None: goes on), and why."""
+    """The days from ``start`` (None: always before) to ``end`` (None: goes on), and why.
+
+    ``assumed``: the end is only how long it is taken to last, nobody recorded that it ended.
+    """
 
     start: DayRange | None
     end: DayRange | None
     because: str = ""
     source: str = ""
+    assumed: bool = False
 
     def contains(self, day: DayRange) -> Truth:
         """Whether the day lies within; both ends included."""

@@ -24,7 +24,15 @@ _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
 )  # fmt: skip
 _PROFILE_KEYS = frozenset({"for", "if", "flags"})
-_PROFILE_VALUES = ("look-back", "first-recent-day", "washout", "covers", "wear", "usual-route")
+_PROFILE_VALUES = (
+    "look-back",
+    "first-recent-day",
+    "washout",
+    "covers",
+    "wear",
+    "usual-route",
+    "alone-for",
+)
 
 
 def read_definition(node: Node, author: Author) -> KindDefinition:

@@ -30,7 +30,6 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "certainty": "code, name, text, shape or conflict",
         "drafted": "yes or no",
         "on-hold": "yes if an order of the course is on hold",
-        "isolated": "yes if it is one administration that stands alone",
         "says": "wordings found in its texts",
         "reason": "what the order says it is for",
         "first-recent-day": "profile",
