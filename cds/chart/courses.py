@@ -2,7 +2,8 @@
 
 First by what they say themselves (`authorizingPrescription`, `request`, `basedOn`, …), then an
 unlinked dispense, administration or statement joins the order of the same drug if there is just one
-that it can belong to. Drafts stand alone: they are not yet part of anything.
+that it can belong to; without any order, entries of the same drug are one course. Drafts stand
+alone: they are not yet part of anything.
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ def _join_by_drug(
             loose.setdefault(record.key, []).append(position)
     for key, positions in loose.items():
         candidates = orders.get(key, [])
+        if not candidates:
+            for position in positions[1:]:
+                groups.join(positions[0], position)
         for position in positions:
             owners = [order for order in candidates if _may_own(ordered[order], ordered[position])]
             if len(owners) == 1:

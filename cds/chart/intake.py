@@ -76,6 +76,9 @@ def read_intake(data: bytes, name: str) -> Intake:
         _take_request(roots[0], name, intake)
     elif roots:
         _take_record(roots, name, intake)
+    if not intake.submissions and not intake.problems:
+        what = "the input holds no resources"
+        intake.problems.append(Problem(Place(name), what, "a record of a patient", "input"))
     return intake
 
 

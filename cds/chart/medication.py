@@ -364,7 +364,15 @@ def _reasons(resource: Json, reading: Reading) -> tuple[Classification, ...]:
 
 
 def _categories(resource: Json) -> tuple[str, ...]:
-    return tuple(code for item in as_list(resource.get("category")) if (code := code_of(item)))
+    """Codes and words of `category`, in lower case."""
+    found = []
+    for item in as_list(resource.get("category")):
+        concept = read_concept(item)
+        found += [
+            concept.text,
+            *(word for each in concept.codings for word in (each.code, each.display)),
+        ]
+    return tuple(dict.fromkeys(word.lower() for word in found if word))
 
 
 def read_list_statement(resource: Json, reading: Reading) -> Classification | None:

@@ -107,6 +107,7 @@ class OperationRecord(Record):
     """One ServiceRequest, Appointment, Procedure or Encounter that may tell of an operation."""
 
     classifications: tuple[Classification, ...] = field(kw_only=True)
+    details: tuple[Classification, ...] = field(default=(), kw_only=True)
     services: tuple[Classification, ...] = field(default=(), kw_only=True)
     starts: tuple[Start, ...] = field(default=(), kw_only=True)
     texts: tuple[str, ...] = field(default=(), kw_only=True)

@@ -51,6 +51,7 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
     concepts = _concepts(resource, _CODES[kind])
     services = _concepts(resource, _SERVICES.get(kind, ()))
     details = _concepts(resource, ("orderDetail",))
+    named = concepts or _named_in_words(resource, kind, services)
     classify = reading.terminology.classify
     return OperationRecord(
         source=SourceRef(kind, as_text(resource.get("id")) or "?"),
@@ -61,7 +62,8 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
         modifiers=reading.modifiers("procedure", resource),
         notes=tuple(note_texts(resource.get("note"))),
         drafted=drafted,
-        classifications=_known(classify(concept, "procedure") for concept in (*concepts, *details)),
+        classifications=_known(classify(concept, "procedure") for concept in named),
+        details=_known(classify(concept, "procedure") for concept in details),
         services=_known(classify(concept, "service") for concept in services),
         starts=_starts(resource, kind, reading.zone),
         texts=_texts(resource, (*concepts, *details, *services)),
@@ -84,6 +86,14 @@ def _concepts(resource: Json, names: Iterable[str]) -> tuple[CodeableConcept, ..
             if concept.codings or concept.text:
                 found.append(concept)
     return tuple(found)
+
+
+def _named_in_words(
+    resource: Json, kind: str, services: tuple[CodeableConcept, ...]
+) -> tuple[CodeableConcept, ...]:
+    """An appointment that nothing codes is called what its description says."""
+    text = as_text(resource.get("description"))
+    return (CodeableConcept((), text),) if kind == "Appointment" and text and not services else ()
 
 
 def _known(found: Iterable[Classification]) -> tuple[Classification, ...]:
@@ -190,7 +200,7 @@ def _links(resource: Json, reading: Reading) -> tuple[str, ...]:
 
 def _identifiers(resource: Json) -> tuple[str, ...]:
     found = []
-    for item in [*objects(resource.get("identifier")), *objects(resource.get("requisition"))]:
+    for item in objects(resource.get("identifier")):
         value = as_text(item.get("value"))
         if value:
             found.append(f"{as_text(item.get('system'))}|{value}")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cds.chart.fields import Json, as_object, as_text
+from cds.chart.fields import Json, as_object, as_text, date_of
 from cds.chart.references import identity
 from cds.values.problem import Place, Problem
 
+# An instant carries its own offset; the zone matters for one that lost it only.
+_ANY_ZONE = ZoneInfo("UTC")
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
 
 
@@ -59,10 +63,11 @@ def _latest(copies: list[Entry]) -> list[Entry]:
             entry for entry, version in zip(copies, versions, strict=True) if int(version) == best
         ]
     else:
-        stamps = [as_text(_meta(entry).get("lastUpdated")) for entry in copies]
-        if all(stamps) and len(set(stamps)) > 1:
+        stamps = [date_of(_meta(entry).get("lastUpdated"), _ANY_ZONE) for entry in copies]
+        known = [stamp.last.astimezone(UTC) for stamp in stamps if stamp is not None]
+        if len(known) == len(copies):
             copies = [
-                entry for entry, stamp in zip(copies, stamps, strict=True) if stamp == max(stamps)
+                entry for entry, stamp in zip(copies, known, strict=True) if stamp == max(known)
             ]
     return _distinct(copies)
 

@@ -106,10 +106,13 @@ class Judge:
 
     def _status(self, record: MedicationRecord, interval: Interval) -> str:
         """The status as it was at the moment: one that only a later event can set is undone."""
-        earlier = self.definition.hindsight.get(record.source.type, {}).get(record.status)
-        if earlier is None or interval.end is None:
-            return record.status
-        return earlier if interval.end.earliest > self.clock.today.latest else record.status
+        hindsight = self.definition.hindsight.get(record.source.type, {})
+        later = (
+            interval.known == "stop-date"
+            and interval.end is not None
+            and interval.end.earliest > self.clock.today.latest
+        )
+        return hindsight.get(record.status, record.status) if later else record.status
 
     def _row(self, record: MedicationRecord, interval: Interval, status: str) -> EvidenceRow | None:
         attributes = {
@@ -119,6 +122,7 @@ class Judge:
             "end": interval.known,
             "asserted": "known" if "asserted" in record.dates else "unknown",
             "dated": _dated(record),
+            "handed-over": "known" if "handed-over" in record.dates else "unknown",
             "as-needed": "yes" if record.regimen is not None and record.regimen.as_needed else "no",
         }
         return first_row(self.definition.evidence, attributes, record)
@@ -168,7 +172,9 @@ class Judge:
     ) -> tuple[int, str]:
         """How many days are covered, 0 when it cannot be told."""
         if name == "cover" and profile is not None:
-            return self.days(profile.values.get("covers", "")) or 0, "supply"
+            given = record.source.type == "MedicationAdministration"
+            word = profile.values.get("covers") or profile.values.get("wear" if given else "", "")
+            return self.days(word) or 0, "supply"
         if name == "bounds-duration" and record.regimen is not None:
             return record.regimen.bounds_days or 0, "supply"
         if name == "days-supply":

@@ -55,15 +55,62 @@ class Plan:
 def judge_operation(operation: Operation, definition: KindDefinition, clock: Clock) -> Plan:
     """The operation's plan; entries made after the moment of judging do not exist yet."""
     known = [record for record in operation.records if _exists(record, clock)]
-    entries = [_entry(record, definition, clock) for record in known]
-    if any(entry.label == "done" for entry in entries):
-        # It has been done, unless an entry that is certainly still ahead says otherwise.
-        entries = [entry for entry in entries if entry.label in ("done", "nothing") or entry.ahead]
+    entries = [_entry(record, definition, clock) for record in _without_aside(known, definition)]
+    entries = _not_done(entries, clock)
     living = [entry for entry in entries if entry.label in ("planned", "possible")]
     evidence = min((entry.label for entry in entries), key=_ORDER.index, default="nothing")
-    starts = [entry.start for entry in living if entry.start is not None]
-    start = min(starts, key=_earliest, default=None)
+    start = _chosen([entry.start for entry in living if entry.label == "planned"], clock)
+    if start is None and any(entry.start is not None for entry in living):
+        # Only an entry that is not certain gives a date: then the plan is not certain either.
+        start = _chosen([entry.start for entry in living], clock)
+        evidence = "possible"
     return Plan(tuple(entries), evidence, start, _notes(living, start))
+
+
+def _without_aside(
+    records: list[OperationRecord], definition: KindDefinition
+) -> list[OperationRecord]:
+    """The records less those that the pack sets aside (a visit before it), if others remain."""
+    kept = [record for record in records if not _is_aside(record, definition.aside)]
+    return kept or records
+
+
+def _is_aside(record: OperationRecord, aside: tuple[str, ...]) -> bool:
+    found = (*record.classifications, *record.services)
+    return any(item.match(concept) for item in found for concept in aside)
+
+
+def _not_done(entries: list[Entry], clock: Clock) -> list[Entry]:
+    """The entries; of an operation that has been done, only those that plan it for a later day."""
+    done = [entry for entry in entries if entry.label == "done"]
+    if not done:
+        return entries
+    days = [entry.start.days.latest for entry in done if entry.start is not None]
+    last = max(days, default=clock.today.latest)
+    return [
+        entry
+        for entry in entries
+        if entry.label in ("done", "nothing")
+        or (entry.ahead and entry.start is not None and entry.start.days.earliest > last)
+    ]
+
+
+def _chosen(starts: Iterable[Moment | None], clock: Clock) -> Moment | None:
+    """The earliest start that has not passed; a day says more than the month that it lies in."""
+    found = [start for start in starts if start is not None]
+    open_ones = [start for start in found if start.days.latest >= clock.today.earliest]
+    found = open_ones or found
+    exact = [start for start in found if start.days.certain]
+    found = [
+        start
+        for start in found
+        if start.days.certain or not any(_overlap(start.days, other.days) for other in exact)
+    ]
+    return min(found, key=_earliest, default=None)
+
+
+def _overlap(left: DayRange, right: DayRange) -> bool:
+    return left.earliest <= right.latest and right.earliest <= left.latest
 
 
 def _exists(record: OperationRecord, clock: Clock) -> bool:
@@ -142,7 +189,7 @@ def topics_of(
     """The pack's topics found in codes and free text, each with what it was found in."""
     found: dict[str, str] = {}
     for record in records:
-        for classification in (*record.classifications, *record.services):
+        for classification in (*record.classifications, *record.details, *record.services):
             _collect(classification, topics, f"{record.source}", found)
         for text in (*record.texts, *record.notes):
             read = terminology.classify(CodeableConcept((), text), "procedure")

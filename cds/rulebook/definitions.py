@@ -18,7 +18,8 @@ from cds.rulebook.reading import Author, first
 
 _KEYS = (
     "kind", "parameters", "starts", "ends", "evidence", "caps", "hindsight", "profiles", "labels",
-    "terms", "unseen", "unseen-facts", "understood", "topics", "orders-of", "order-categories",
+    "terms", "unseen", "unseen-facts", "understood", "topics", "aside", "orders-of",
+    "order-categories",
 )  # fmt: skip
 _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
@@ -58,6 +59,7 @@ def read_definition(node: Node, author: Author) -> KindDefinition:
         },
         understood=frozenset(author.words(node, "understood")),
         topics=author.words(node, "topics"),
+        aside=author.words(node, "aside"),
         orders_of=author.words(node, "orders-of"),
         order_categories=frozenset(author.words(node, "order-categories")),
     )

@@ -245,6 +245,7 @@ class KindDefinition:
     hindsight: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     understood: frozenset[str] = frozenset()
     topics: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
     orders_of: tuple[str, ...] = ()
     order_categories: frozenset[str] = frozenset()
 

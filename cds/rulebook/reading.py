@@ -37,7 +37,11 @@ class Author:
                 self.error(place, f"'{key}' is no key of {of}", ", ".join(known), "key")
 
     def text(self, node: Node, key: str, *, required: bool = False) -> str:
+        """The scalar under a key, whitespace folded; "" when absent (reported if required)."""
         found = node.get(key)
+        if found is not None and not isinstance(found.value, str):
+            self.error(found.place, f"'{key}' must be text", f"{key}: text", "shape")
+            return ""
         if found is None or found.text == "":
             if required:
                 self.error(node.place, f"'{key}' is missing", f"{key}: text", "missing")
@@ -47,15 +51,32 @@ class Author:
     def prose(self, node: Node, key: str) -> str:
         """Several lines of text, line breaks kept."""
         found = node.get(key)
+        if found is not None and not isinstance(found.value, str):
+            self.error(found.place, f"'{key}' must be text", f"{key}: text", "shape")
+            return ""
         return found.value.strip() if found is not None and isinstance(found.value, str) else ""
 
     def words(self, node: Node, key: str, *, required: bool = False) -> tuple[str, ...]:
+        """The words under a key; a single word counts as a list of one."""
         found = node.get(key)
         if found is None:
             if required:
                 self.error(node.place, f"'{key}' is missing", f"{key}: [word, word]", "missing")
             return ()
+        for item in found.items:
+            if not isinstance(item.value, str):
+                self.error(item.place, f"'{key}' must list words", f"{key}: [word, word]", "shape")
         return tuple(item.text for item in found.items if item.text)
+
+    def entries(self, node: Node, key: str) -> list[tuple[str, Node]]:
+        """The entries of a mapping under a key, in order; none when absent."""
+        found = node.get(key)
+        if found is None or found.value == "":
+            return []
+        if not isinstance(found.value, dict):
+            self.error(found.place, f"'{key}' must be a mapping", f"{key}: {{name: …}}", "shape")
+            return []
+        return list(found.value.items())
 
     def choice(self, node: Node, key: str, allowed: tuple[W, ...], default: W) -> W:
         found = node.get(key)

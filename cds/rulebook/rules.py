@@ -69,9 +69,7 @@ def read_rule(node: Node, author: Author) -> Rule:
         tags=author.words(node, "tags"),
         per=author.words(node, "per", required=True),
         problem=author.text(node, "problem", required=True),
-        facts=tuple(
-            read_fact(name, item, author) for name, item in first(node.get("facts")).mapping.items()
-        ),
+        facts=tuple(read_fact(name, item, author) for name, item in author.entries(node, "facts")),
         lets=_lets(node, author),
         when=_when(node, author),
         unknown=_unknown(node, author),
@@ -85,7 +83,7 @@ def read_rule(node: Node, author: Author) -> Rule:
 
 def _lets(node: Node, author: Author) -> tuple[Formula, ...]:
     found = []
-    for name, item in first(node.get("let")).mapping.items():
+    for name, item in author.entries(node, "let"):
         value = author.formula(item)
         if value is not None:
             found.append(Formula(name, item.text, value, item.place))

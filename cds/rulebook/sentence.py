@@ -157,6 +157,8 @@ class _Parser:
             return syntax.No(self._name("the name of a fact").text, column)
         if self._take("every"):
             name = self._name("the name of a fact")
+            if self._peek() not in ("is", "matches", "includes"):
+                raise self._error("'is', 'matches' or 'includes'")
             test = self._after(syntax.Path(name.text, "", name.column), column)
             return syntax.Every(name.text, test, column)
         if self._take("("):

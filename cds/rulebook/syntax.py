@@ -266,7 +266,7 @@ def spoken(node: object) -> str:
         case No():
             return f"no {node.name}"
         case Every():
-            return f"every {node.name} {spoken(node.test)}"
+            return f"every {spoken(node.test)}"
         case Count():
             return f"at least {node.at_least} {node.name}"
         case Not():
