@@ -20,7 +20,7 @@ help: ## show this list
 	@echo "make bench     the benchmarks, as ratios taken in one run"
 
 demo: $(STAMP)
-	@$(BIN)/cds check fhir_examples
+	@$(BIN)/cds check fhir_examples --as-of 2026-06-10T10:00:00-04:00 --timezone America/New_York
 
 test: check
 	$(BIN)/pytest -n auto -rs

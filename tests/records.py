@@ -37,7 +37,9 @@ def setting(root: Path | None = None, *, hook: str = "", patient: str = "") -> S
     return Setting(rulebook(root), AS_OF, ZONE, hook, patient)
 
 
-def judged_bytes(data: bytes, by: Setting | None = None) -> tuple[list[Judged], tuple[Problem, ...]]:
+def judged_bytes(
+    data: bytes, by: Setting | None = None
+) -> tuple[list[Judged], tuple[Problem, ...]]:
     """What comes of one input: an answer for each patient, and the problems of the whole."""
     by = by or setting()
     charts = read_input(data, "input", by)
@@ -72,7 +74,12 @@ def problems_of(found: Iterable[Judged]) -> str:
 
 
 def resource(kind: str, name: str, patient: str = "p1", **more: Any) -> Json:
-    return {"resourceType": kind, "id": name, "subject": {"reference": f"Patient/{patient}"}, **more}
+    return {
+        "resourceType": kind,
+        "id": name,
+        "subject": {"reference": f"Patient/{patient}"},
+        **more,
+    }
 
 
 def person(name: str = "p1", **more: Any) -> Json:

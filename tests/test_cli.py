@@ -24,7 +24,9 @@ TWO = bundle(person("p1"), person("p2"), order("o2", "oxycodone 5 MG Oral Tablet
 ACTIVE = "opioid.active-with-naltrexone-order"
 
 
-def cds(*args: object, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def cds(
+    *args: object, stdin: bytes = b"", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "cds", *map(str, args)],
         input=stdin,
@@ -108,7 +110,9 @@ def test_one_bad_input_never_stops_the_rest(record: Path, tmp_path: Path) -> Non
     assert second["cards"]
 
 
-@pytest.mark.parametrize("data", [b"", b"junk", b"{}", b"[" * 5000, b"\x1f\x8b\x08junk", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "data", [b"", b"junk", b"{}", b"[" * 5000, b"\x1f\x8b\x08junk", b"\xff\xfe"]
+)
 @pytest.mark.parametrize("command", ["check", "explain"])
 def test_garbage_is_a_problem(command: str, data: bytes) -> None:
     done = cds(command, "-", *WHEN, stdin=data)
@@ -245,7 +249,9 @@ def test_lint_of_a_broken_pack(broken: Path) -> None:
     assert "1 errors" in done.stdout or "1 error" in done.stdout
     github = cds("lint", broken, "--format", "github")
     assert github.returncode == 1
-    assert github.stdout.startswith(f"::error file=contrast/allergy.yaml,line={line},col=8::'alergy'")
+    assert github.stdout.startswith(
+        f"::error file=contrast/allergy.yaml,line={line},col=8::'alergy'"
+    )
     (problem,) = lines(cds("lint", broken, "--format", "json"))
     assert (problem["file"], problem["line"], problem["column"], problem["kind"]) == (
         "contrast/allergy.yaml",

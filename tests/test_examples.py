@@ -36,7 +36,9 @@ def _answers(case: Path, setting: Setting) -> list[dict[str, Any]]:
     """What `cds check --format json` prints, without what changes with every edit of a rule."""
     path = _input(case)
     charts = read_input(path.read_bytes(), path.name, setting)
-    lines = [json.loads(encode(judged_as_json(item, ""))) for item in judge(charts, path.name, setting)]
+    lines = [
+        json.loads(encode(judged_as_json(item, ""))) for item in judge(charts, path.name, setting)
+    ]
     for line in lines:
         for card in line["cards"]:
             del card["extension"]
@@ -44,7 +46,9 @@ def _answers(case: Path, setting: Setting) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_example_gives_its_golden(case: Path, setting: Setting, request: pytest.FixtureRequest) -> None:
+def test_example_gives_its_golden(
+    case: Path, setting: Setting, request: pytest.FixtureRequest
+) -> None:
     golden = case / "expected.golden"
     text = json.dumps(_answers(case, setting), indent=2, ensure_ascii=False) + "\n"
     if request.config.getoption("--update"):

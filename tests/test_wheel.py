@@ -77,11 +77,11 @@ def test_it_judges_elsewhere(installed: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     cards = json.loads(line)["cards"]
-    assert ["critical"] == [
+    assert [
         card["indicator"]
         for card in cards
         if card["source"]["topic"]["code"] == "opioid.active-with-naltrexone-order"
-    ]
+    ] == ["critical"]
 
 
 def test_the_rules_are_those_inside_the_wheel(installed: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Items of the shorthand about what is planned or done: services, visits, procedures."""
+"""Items of the shorthand about what is planned or done: services, bookings, procedures."""
 
 from __future__ import annotations
 

@@ -85,6 +85,8 @@ def reckoned(left: Value, sign: str, right: Value) -> Value:
     if isinstance(left, Quantity) and isinstance(right, Quantity) and sign != "×":
         other = right if sign == "+" else Quantity(-right.value, right.unit)
         return _total([left, other])
+    if isinstance(left, Count) and isinstance(right, Quantity):
+        left, right = right, left
     bare = isinstance(right, Count) and right.low == right.high and not right.unit
     if isinstance(left, Quantity) and isinstance(right, Count) and bare and sign == "×":
         return Quantity(left.value * right.low, left.unit)
@@ -134,11 +136,17 @@ def picked(pick: str, values: list[Value], text: str) -> Value:
     if pick == "sum of" and len(amounts) == len(values):
         return _total(amounts)
     if pick in ("largest", "smallest") and len(amounts) == len(values):
-        if len({item.dimension for item in amounts}) > 1 or amounts[0].dimension == "other":
-            return amounts[0] if len(amounts) == 1 else Missing(f"{text} has several kinds of unit")
-        choose = max if pick == "largest" else min
-        return choose(amounts, key=lambda item: item.to(amounts[0].unit).value)
+        return _extreme(pick, amounts, text)
     if pick in ("latest", "earliest") and len(moments) == len(values):
         choose_day = max if pick == "latest" else min
         return choose_day(moments, key=lambda item: (item.days.latest, item.days.earliest))
     return Missing(f"the {pick} {text} cannot be told")
+
+
+def _extreme(pick: str, amounts: list[Quantity], text: str) -> Value:
+    """The largest or smallest amount, whatever units of one kind they are written in."""
+    choose = max if pick == "largest" else min
+    try:
+        return choose(amounts, key=lambda item: item.to(amounts[0].unit).value)
+    except ValueError:
+        return Missing(f"{text} has several kinds of unit")

@@ -75,7 +75,9 @@ class Expression:
 
     def _each(self, test: object, scope: Scope) -> Truth:
         """A test on values: for a set of facts, whether it holds for any of them."""
-        name = next((path.name for path in syntax.paths(test) if path.name in scope.sets), None)
+        name = next(
+            (path.name for path in syntax.single_paths(test) if path.name in scope.sets), None
+        )
         if name is None:
             return self._compare(test, scope)
         found = [

@@ -70,7 +70,7 @@ def judge_operation(operation: Operation, definition: KindDefinition, clock: Clo
 def _without_aside(
     records: list[OperationRecord], definition: KindDefinition
 ) -> list[OperationRecord]:
-    """The records less those that the pack sets aside (a visit before it), if others remain."""
+    """The records less those that the pack sets aside (a check before it), if others remain."""
     kept = [record for record in records if not _is_aside(record, definition.aside)]
     return kept or records
 

@@ -16,7 +16,7 @@ from cds.rulebook.model import (
     Sentence,
 )
 from cds.rulebook.reading import Author
-from cds.rulebook.syntax import Is, Path, names, paths, tests
+from cds.rulebook.syntax import Includes, Is, Path, names, paths, tests
 from cds.rulebook.vocabulary import CALL, COVERAGE, MOMENTS, meaning_of, properties_of
 from cds.values.problem import Place
 
@@ -53,12 +53,23 @@ class _Checker:
                 self.words(test, place, scope)
             if isinstance(test, Is) and not test.value.field:
                 lone.add(test.value)
+            if (
+                isinstance(test, Includes)
+                and isinstance(test.element, Path)
+                and not self.is_name(test.element, scope)
+            ):
+                # A word that the property may hold, as in `it.topics includes word`.
+                lone.add(test.element)
         for name, column in names(node):
             if name not in scope.facts:
                 self.unknown_name(name, _at(place, column), scope.facts)
         for path in paths(node):
             if path not in lone:
                 self.path(path, place, scope)
+
+    def is_name(self, path: Path, scope: _Scope) -> bool:
+        known = {*scope.facts, *scope.lets, *MOMENTS, *CALL, *self.rulebook.parameters}
+        return path.name in known
 
     def path(self, path: Path, place: Place, scope: _Scope) -> None:
         if path.name == COVERAGE:

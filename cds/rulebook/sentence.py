@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
@@ -232,7 +232,7 @@ class _Parser:
             )
         high, unit = self._bound()
         if unit is None:
-            return syntax.Between(value, low, high)
+            return syntax.Between(value, _with_unit_of(low, high), high)
         direction = self._direction()
         return syntax.Window(value, low, high, unit, direction, self.value())
 
@@ -305,6 +305,13 @@ class _Parser:
         if not path.field:
             raise SentenceError(f"'{path.name}' names a fact", "NAME.property", path.column)
         return syntax.Picked(cast(syntax.Pick, "sum of" if pick == "sum" else pick), path)
+
+
+def _with_unit_of(low: syntax.Value, high: syntax.Value) -> syntax.Value:
+    """The lower end of ``1.5 to 2.5 mg`` with the unit that is written once."""
+    if isinstance(low, syntax.Number) and isinstance(high, syntax.Number) and not low.unit:
+        return replace(low, unit=high.unit)
+    return low
 
 
 def _path(token: _Token) -> syntax.Path:

@@ -228,6 +228,18 @@ def paths(node: object) -> list[Path]:
     return [path for slot in slots for path in paths(getattr(node, slot))]
 
 
+def single_paths(node: object) -> list[Path]:
+    """The paths that stand for one fact at a time: not those that a pick takes all of."""
+    if isinstance(node, Path):
+        return [node]
+    if isinstance(node, Picked):
+        return []
+    if isinstance(node, tuple):
+        return [path for item in node for path in single_paths(item)]
+    slots: tuple[str, ...] = getattr(type(node), "__slots__", ())
+    return [path for slot in slots for path in single_paths(getattr(node, slot))]
+
+
 def names(node: object) -> list[tuple[str, int]]:
     """Every fact name that a test asks about by itself (``no X``, ``every X``, plain ``X``)."""
     if isinstance(node, tuple):

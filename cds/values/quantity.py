@@ -189,7 +189,7 @@ class Quantity:
         canonical = read_unit(unit) or unit
         if canonical == self.unit:
             return self
-        old, new = _UNITS.get(self.unit), _UNITS.get(canonical)
+        old, new = _measure(self.unit), _measure(canonical)
         if old is None or new is None or old[0] != new[0]:
             raise ValueError(
                 f"{self.render()} is no amount in {unit}: a unit of {self.dimension} is accepted"
@@ -219,6 +219,18 @@ class Quantity:
         if self.unit == "1":
             return number
         return f"{number} {'mcg' if self.unit == 'ug' else self.unit}"
+
+
+def _measure(unit: str) -> tuple[str, Decimal] | None:
+    """What a unit measures and how much of it, also of one unit per another (``mg/dL``)."""
+    known = _UNITS.get(unit)
+    if known is not None:
+        return known
+    above, slash, below = unit.partition("/")
+    upper, lower = _UNITS.get(above), _UNITS.get(below)
+    if not slash or upper is None or lower is None or "count" in (upper[0], lower[0]):
+        return None
+    return f"{upper[0]}/{lower[0]}", _EXACT.divide(upper[1], lower[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ from tests.records import (
     setting,
 )
 
-SCALARS = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=12)
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=12)
+)
 FHIR = st.sampled_from(
     "resourceType Bundle entry resource Patient MedicationRequest Observation ServiceRequest id status"
     " active draft subject reference Patient/p1 #x urn:uuid:1 hook context patientId draftOrders"
@@ -34,7 +36,9 @@ FHIR = st.sampled_from(
 )
 JSON = st.recursive(
     SCALARS | FHIR,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FHIR | st.text(max_size=5), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(FHIR | st.text(max_size=5), inner, max_size=5)
+    ),
     max_leaves=20,
 )
 PACKS = [None, CONTRAST]
@@ -64,8 +68,12 @@ def test_any_bytes(data: bytes) -> None:
 
 def rich() -> Json:
     dose = {"value": 1.5, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
-    medication = {"resourceType": "Medication", "id": "m", "code": {"text": "oxycodone 5 mg tablet"}}
-    reference = {"medicationReference": {"reference": "Medication/m"}}
+    medication = {
+        "resourceType": "Medication",
+        "id": "m",
+        "code": {"text": "oxycodone 5 mg tablet"},
+    }
+    reference: Json = {"medicationReference": {"reference": "Medication/m"}}
     return bundle(
         person(gender="female", deceasedBoolean=False),
         medication,
@@ -143,7 +151,13 @@ def rich() -> Json:
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a document, as the keys that lead to it."""
-    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    inner = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
@@ -153,7 +167,12 @@ REQUEST = request(
     prefetch={"MedicationRequest": bundle(order("o1", "oxycodone 5 MG Oral Tablet"))},
 )
 DOCUMENTS = [RECORD, REQUEST]
-SPOTS = [(which, place) for which, document in enumerate(DOCUMENTS) for place in places(document) if place]
+SPOTS = [
+    (which, place)
+    for which, document in enumerate(DOCUMENTS)
+    for place in places(document)
+    if place
+]
 ODD: list[Any] = [
     None, [], {}, "", " ", 0, -1, 1e400, True, "x" * 5000, "2026-13-45", "\ud800", "0000", "9999-12-31",
     [[]], [None], {"a": 1}, [{"resourceType": "Bundle"}], 10**400, "1e999999", "NaN", "-",

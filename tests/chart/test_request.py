@@ -143,7 +143,12 @@ def test_a_draft_that_was_prefetched_too_is_read_once() -> None:
 
 
 def test_the_category_of_a_draft_as_an_object() -> None:
-    for category in ({"text": "x"}, [{"text": "x"}], {"coding": {"code": "community"}}, "community"):
+    for category in (
+        {"text": "x"},
+        [{"text": "x"}],
+        {"coding": {"code": "community"}},
+        "community",
+    ):
         assert drafts(chart_of(request({**ONE, "category": category}))) == ["MedicationRequest/d1"]
 
 
@@ -151,7 +156,7 @@ def test_a_draft_without_a_type_is_told() -> None:
     untyped = {key: value for key, value in ONE.items() if key != "resourceType"}
     charts = read(request(untyped, OTHER))
     assert drafts(charts.charts[0]) == ["MedicationRequest/d2"]
-    assert ["a resource without a resourceType (id d1)"] == [item.what for item in charts.problems]
+    assert [item.what for item in charts.problems] == ["a resource without a resourceType (id d1)"]
 
 
 def test_a_draft_without_a_medication() -> None:

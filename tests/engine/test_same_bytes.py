@@ -50,7 +50,11 @@ def dispense(name: str, of: str, day: str, patient: str = "p1") -> Json:
 
 
 def operation(name: str, day: str, patient: str = "p1") -> Json:
-    appendectomy = {"system": "http://snomed.info/sct", "code": "80146002", "display": "Appendectomy"}
+    appendectomy = {
+        "system": "http://snomed.info/sct",
+        "code": "80146002",
+        "display": "Appendectomy",
+    }
     return resource(
         "ServiceRequest",
         name,
@@ -140,9 +144,7 @@ def test_another_patient_changes_nothing(entries: list[Json]) -> None:
 @given(st.sampled_from(RICH[1:]), st.integers(0, len(RICH)))
 def test_an_older_version_changes_nothing(chosen: Json, at: int) -> None:
     old = {**copy.deepcopy(chosen), "meta": {"versionId": "1"}, "status": "entered-in-error"}
-    entries = [
-        {**item, "meta": {"versionId": "2"}} if item is chosen else item for item in RICH
-    ]
+    entries = [{**item, "meta": {"versionId": "2"}} if item is chosen else item for item in RICH]
     whole = answer(*entries)
     entries.insert(at, old)
     assert answer(*entries) == whole
@@ -219,12 +221,12 @@ def test_nobody_asks_datetime_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
         def now(cls, tz: object = None) -> Refusing:
             raise AssertionError("the core read a clock")
 
-        today = utcnow = now  # type: ignore[assignment]
+        today = utcnow = now
 
     for name, module in list(sys.modules.items()):
-        if name.startswith("cds.") and getattr(module, "datetime", None) is datetime:
-            if name not in ("cds.cli",):
-                monkeypatch.setattr(module, "datetime", Refusing)
+        core = name.startswith("cds.") and name != "cds.cli"
+        if core and getattr(module, "datetime", None) is datetime:
+            monkeypatch.setattr(module, "datetime", Refusing)
     with pytest.raises(AssertionError, match="read a clock"):
         Refusing.now()
     assert answer(*RICH) == EXPECTED

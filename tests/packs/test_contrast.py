@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,12 +16,6 @@ from tests.records import CONTRAST, ROOT, Json, cards_of, judged, person, reques
 SUITE = read_suite(CONTRAST)
 
 
-def _case(scenario: Scenario) -> Any:
-    note = str(scenario.body.get("note", ""))
-    marks = [pytest.mark.xfail(reason=note, strict=True)] if note.startswith("BUG:") else []
-    return pytest.param(scenario, id=f"{scenario.place.file}: {scenario.name}", marks=marks)
-
-
 def test_it_is_clean() -> None:
     problems: list[Problem] = []
     rulebook = read_pack(CONTRAST, Site(), problems)
@@ -32,7 +25,9 @@ def test_it_is_clean() -> None:
     assert not SUITE.problems
 
 
-@pytest.mark.parametrize("scenario", [_case(scenario) for scenario in SUITE.scenarios])
+@pytest.mark.parametrize(
+    "scenario", SUITE.scenarios, ids=lambda found: f"{found.place.file}: {found.name}"
+)
 def test_scenario(scenario: Scenario) -> None:
     outcome = Runner(SUITE, Site()).run(scenario)
     assert outcome.passed, "\n".join(outcome.failures)
@@ -67,9 +62,7 @@ def scan_request() -> Json:
         intent="order",
         authoredOn="2026-05-01",
         medicationCodeableConcept={
-            "coding": [
-                {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "861007"}
-            ]
+            "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "861007"}]
         },
     )
     return request(scan, prefetch={"MedicationRequest": metformin, "patient": person()})

@@ -26,8 +26,24 @@ def problems_of(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "scalar",
-    ["03", "NO", "no", "off", "yes", "~", "null", "1e3", "12:30", "0x1F", "1_000", "2026-06-10"]
-    + ["3.10", "M79.7", "=", "true"],
+    [
+        "03",
+        "NO",
+        "no",
+        "off",
+        "yes",
+        "~",
+        "null",
+        "1e3",
+        "12:30",
+        "0x1F",
+        "1_000",
+        "2026-06-10",
+        "3.10",
+        "M79.7",
+        "=",
+        "true",
+    ],
 )
 def test_a_scalar_stays_what_was_written(scalar: str) -> None:
     assert parsed(f"code: {scalar}").plain() == {"code": scalar}
@@ -95,7 +111,8 @@ def test_deep_nesting_is_a_problem() -> None:
 def test_an_alias_cannot_explode() -> None:
     """Aliases are nodes of their own; a billion laughs must end in a problem or in no time."""
     text = "a: &a [x, x]\n" + "".join(
-        f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abcdefghij", "bcdefghijk", strict=True)
+        f"{new}: &{new} [*{old}, *{old}]\n"
+        for old, new in zip("abcdefghij", "bcdefghijk", strict=True)
     )
     assert parse_document(text, "x.yaml", []) is not None
 

@@ -38,7 +38,9 @@ def test_the_schema_is_a_schema() -> None:
 
 @pytest.mark.parametrize("path", RULES, ids=[f"{path.parent.name}/{path.name}" for path in RULES])
 def test_it_takes_every_rule(path: Path) -> None:
-    errors = [f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(rule_of(path))]
+    errors = [
+        f"{error.json_path}: {error.message}" for error in VALIDATOR.iter_errors(rule_of(path))
+    ]
     assert not errors
 
 
@@ -55,7 +57,11 @@ BROKEN: list[tuple[str, list[str | int], object]] = [
     ("a fact without a kind", ["facts", "drug"], {}),
     ("an unknown key of a fact", ["facts", "drug", "colour"], "red"),
     ("no evidence", ["evidence"], []),
-    ("evidence without a source", ["evidence", 0], {"statement": "X", "says": "y", "strength": "z"}),
+    (
+        "evidence without a source",
+        ["evidence", 0],
+        {"statement": "X", "says": "y", "strength": "z"},
+    ),
     ("an unknown that counts for nothing", ["unknown"], {"count": "false"}),
 ]
 
@@ -71,7 +77,9 @@ def test_it_refuses(name: str, path: list[str | int], value: object) -> None:
     assert not VALIDATOR.is_valid(rule)
 
 
-@pytest.mark.parametrize("key", ["id", "title", "owner", "per", "when", "unknown", "card", "evidence"])
+@pytest.mark.parametrize(
+    "key", ["id", "title", "owner", "per", "when", "unknown", "card", "evidence"]
+)
 def test_it_wants(key: str) -> None:
     rule = rule_of(CONTRAST / "monitor" / "vitamin.yaml")
     del rule[key]
