@@ -64,7 +64,9 @@ def test_an_old_stopped_opioid_is_possible_for_two_years_only(setting: Setting) 
     assert held
 
 
-@pytest.mark.parametrize("path", sorted(CORPUS.glob("**/*.ndjson.gz")), ids=lambda path: Path(path).name)
+@pytest.mark.parametrize(
+    "path", sorted(CORPUS.glob("**/*.ndjson.gz")), ids=lambda path: Path(path).name
+)
 def test_ndjson_of_the_corpus_is_read(path: Path, setting: Setting) -> None:
     charts = read_input(path.read_bytes(), path.name, setting)
     for judged in judge(charts, path.name, setting):

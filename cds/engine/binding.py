@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cds.engine.fact import Fact
 from cds.engine.sheet import Sheet
@@ -23,6 +23,7 @@ class Bound:
 class Scope:
     """The names of a sentence: single facts, sets of facts, computed values.
 
+    ``passed`` are facts of the right class that are not in the state asked for (for explanations);
     ``unanswered`` are names for which silence is no answer, with what was not seen.
     """
 
@@ -31,6 +32,7 @@ class Scope:
     sets: dict[str, tuple[Bound, ...]] = field(default_factory=dict)
     unanswered: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lets: dict[str, Value] = field(default_factory=dict)
+    passed: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
 
     def bounds(self, name: str) -> tuple[Bound, ...]:
         single = self.single.get(name)
@@ -44,4 +46,5 @@ class Scope:
         return found
 
     def inner(self, single: Mapping[str, Bound]) -> Scope:
-        return Scope(self.sheet, {**self.single, **single}, self.sets, self.unanswered, self.lets)
+        """The scope with more single facts; everything else is shared."""
+        return replace(self, single={**self.single, **single})

@@ -248,6 +248,8 @@ class Expression:
                 found.append(f"{path.text} = {render(value)}")
             elif path.name in scope.lets:
                 found.append(f"{path.name} = {render(scope.lets[path.name])}")
+        for name, _ in syntax.names(test):
+            found += [f"not so: {_state(fact)}" for fact in scope.passed.get(name, ())]
         return tuple(dict.fromkeys(found))
 
     def _missing(
@@ -273,6 +275,23 @@ class Expression:
             for bound in bounds:
                 found += _reasons_of(bound)
         return tuple(dict.fromkeys(found))
+
+
+# What says most of a fact's state, by kind.
+_TELLING = {
+    "medication": ("exposure", "drafted"),
+    "procedure": ("evidence", "start"),
+    "condition": ("clinical", "verification"),
+    "allergy": ("clinical", "verification"),
+    "result": ("status", "date", "value"),
+}
+
+
+def _state(fact: Fact) -> str:
+    """A fact with what it is known by: ``drug-a 5 mg (exposure 21 May 2026 to 30 May 2026)``."""
+    told = [(name, render(fact.value(name))) for name in _TELLING.get(fact.kind, ())]
+    words = ", ".join(f"{name} {text}" for name, text in told if text)
+    return f"{fact.name} ({words})" if words else fact.name
 
 
 def _doubt(fact: Fact, field: str) -> list[str]:

@@ -128,22 +128,23 @@ class Meanings(Lexicon):
 
     def bind(self, clause: FactClause, scope: Scope) -> None:
         """Binds the clause's name in the scope to every fact that it is or may be about."""
-        found = tuple(self.candidates(clause, scope))
-        scope.sets[clause.name] = found
-        reasons = self.unanswered(clause, scope.sheet)
-        if reasons:
-            scope.unanswered[clause.name] = reasons
-
-    def candidates(self, clause: FactClause, scope: Scope) -> list[Bound]:
-        found = []
+        found: list[Bound] = []
+        passed: list[Fact] = []
         for fact in scope.sheet.facts(clause.kind):
             concept = self._of_concept(clause, scope, fact)
             if concept is Truth.NO:
                 continue
             truth = min(concept, self._in_state(clause, scope, fact))
-            if truth is not Truth.NO:
+            if truth is Truth.NO:
+                passed.append(fact)
+            else:
                 found.append(Bound(fact, truth))
-        return found
+        scope.sets[clause.name] = tuple(found)
+        if passed and clause.concepts:
+            scope.passed[clause.name] = tuple(passed)
+        reasons = self.unanswered(clause, scope.sheet)
+        if reasons:
+            scope.unanswered[clause.name] = reasons
 
     def _of_concept(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
         if not clause.concepts or clause.kind == "patient":

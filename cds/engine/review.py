@@ -19,6 +19,7 @@ from cds.engine.sheet import Sheet
 from cds.engine.trace import Step
 from cds.engine.value import Words
 from cds.rulebook.model import Level, Rule, Rulebook, SuggestionTemplate
+from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
 
@@ -87,10 +88,8 @@ class Evaluator:
     def _without_subject(self, rule: Rule, base: Scope) -> Verdict:
         """Nothing of what the rule is about was found: no, or unknown where nobody answered."""
         truth = all_of(base.exists(name) for name in rule.per)
-        steps = tuple(
-            Step(name, base.exists(name), missing=base.unanswered.get(name, ()))
-            for name in rule.per
-        )
+        explain = self.meanings.expression.explain
+        steps = tuple(explain(Exists(name), base) for name in rule.per)
         trace = Step(rule.title, truth, steps)
         return Verdict(rule, truth, (), trace.reasons() if truth is Truth.UNKNOWN else (), (trace,))
 
