@@ -170,10 +170,13 @@ def _by_patient(entries: list[Entry], name: str, intake: Intake) -> list[Submiss
     loose: list[Entry] = []
     for entry in entries:
         kind = as_text(entry.resource.get("resourceType"))
-        if kind == "Patient" or kind in _SHARED:
+        if kind in ("Patient", "Medication"):
             continue
-        owners = [intake.index.key(item) for item in subject_of(entry.resource)]
-        owners = [owner for owner in owners if owner]
+        if kind in _SHARED:
+            if len(people) == 1:
+                next(iter(people.values())).ignore(f"{kind}: no rule reads this type")
+            continue
+        owners = _owners(entry.resource, intake)
         if not owners:
             loose.append(entry)
         for owner in owners:
@@ -190,6 +193,14 @@ def _by_patient(entries: list[Entry], name: str, intake: Intake) -> list[Submiss
             Problem(Place(name), what, "a record of at least one patient", "input")
         )
     return [_settled(people[key], name) for key in sorted(people)]
+
+
+def _owners(resource: Json, intake: Intake) -> list[str]:
+    """Whose record the entry is; of an appointment's participants only those who are patients."""
+    owners = [intake.index.key(item) for item in subject_of(resource)]
+    if "participant" in resource and "subject" not in resource:
+        owners = [owner for owner in owners if owner.startswith(("Patient/", "urn:"))]
+    return [owner for owner in owners if owner]
 
 
 def _put(submission: Submission, entry: Entry) -> None:
@@ -267,7 +278,9 @@ def _take_request(request: Json, name: str, intake: Intake) -> None:
     drafted = {identity(entry.resource) for entry in drafts}
     for entry in fetched:
         if entry.resource.get("resourceType") == "Patient":
-            if submission.person is None and as_text(entry.resource.get("id")) in (patient, ""):
+            if as_text(entry.resource.get("id")) not in (patient, ""):
+                intake.problems.append(_foreign(entry.resource, identity(entry.resource), name))
+            elif submission.person is None:
                 submission.person = entry.resource
         elif identity(entry.resource) not in drafted:
             _take_own(submission, entry, name, intake)
@@ -291,7 +304,7 @@ def _take_own(submission: Submission, entry: Entry, name: str, intake: Intake) -
     resource = entry.resource
     if as_text(resource.get("resourceType")) in _SHARED:
         return
-    owners = [intake.index.key(item) for item in subject_of(resource)]
+    owners = _owners(resource, intake)
     strangers = [owner for owner in owners if owner and owner != f"Patient/{submission.patient}"]
     if strangers and len(strangers) == len(owners):
         intake.problems.append(_foreign(resource, strangers[0], name))

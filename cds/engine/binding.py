@@ -23,8 +23,9 @@ class Bound:
 class Scope:
     """The names of a sentence: single facts, sets of facts, computed values.
 
-    ``passed`` are facts of the right class that are not in the state asked for (for explanations);
-    ``unanswered`` are names for which silence is no answer, with what was not seen.
+    ``states`` are the words that a name's facts were asked for; ``passed`` are facts of the right
+    class that are in none of them (for explanations); ``unanswered`` are names for which silence is
+    no answer, with what was not seen.
     """
 
     sheet: Sheet
@@ -33,6 +34,7 @@ class Scope:
     unanswered: dict[str, tuple[str, ...]] = field(default_factory=dict)
     lets: dict[str, Value] = field(default_factory=dict)
     passed: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
+    states: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def bounds(self, name: str) -> tuple[Bound, ...]:
         single = self.single.get(name)

@@ -274,6 +274,9 @@ class Expression:
         if isinstance(test, syntax.Exists):
             for bound in bounds:
                 found += _reasons_of(bound)
+                for word in scope.states.get(test.name, ()):
+                    if self.word_test(scope, bound.fact, word) is Truth.UNKNOWN:
+                        found += scope.sheet.reasons(bound.fact, word)
         return tuple(dict.fromkeys(found))
 
 

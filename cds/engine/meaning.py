@@ -140,6 +140,7 @@ class Meanings(Lexicon):
             else:
                 found.append(Bound(fact, truth))
         scope.sets[clause.name] = tuple(found)
+        scope.states[clause.name] = (*clause.terms, *clause.also)
         if passed and clause.concepts:
             scope.passed[clause.name] = tuple(passed)
         reasons = self.unanswered(clause, scope.sheet)

@@ -71,11 +71,15 @@ def condition(name: str, code: str, patient: str = "p1") -> Json:
     return resource("Condition", name, patient, code={"coding": [coding]})
 
 
+NIGHTLY = {
+    "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "when": ["HS"]}},
+    "doseAndRate": [{"doseQuantity": {"value": 4.5, "unit": "mg"}}],
+}
 RICH = [
     person(gender="female"),
     draft("d1", "naltrexone 1.5 MG Oral Capsule", 1.5),
     draft("d2", "naltrexone 3 MG Oral Capsule", 3),
-    order("n1", "naltrexone 4.5 MG Oral Capsule"),
+    order("n1", "naltrexone 4.5 MG Oral Capsule", dosageInstruction=[NIGHTLY]),
     order("o1", OPIOID),
     order("o2", "tramadol 50 MG Oral Tablet", status="stopped", authoredOn="2026-05-20"),
     order("o3", "fentanyl 25 MCG/HR Transdermal Patch", status="unknown"),
