@@ -245,10 +245,9 @@ class Tally:
                 f"{counter[word]} {word}" for word in sorted(counter) if word != "any of these"
             )
             console.print(f"patients with {label}: {counter['any of these']} ({told or 'none'})")
-        if self.unclassified:
-            console.print(f"medications that could not be classified: {len(self.unclassified)}")
-            for name in self.unclassified[:20]:
-                console.print(Text(f"  {name}"))
+        console.print(f"medications that could not be classified: {len(self.unclassified)}")
+        for name in self.unclassified:
+            console.print(Text(f"  {name}"))
 
 
 # -- cds explain ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from itertools import product
+from math import prod
 
 from cds.chart.model import Chart, MedicationRecord
 from cds.engine.binding import Bound, Scope
@@ -23,6 +24,7 @@ from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
 
+# More combinations of facts than this are counted as unknown, not judged one by one.
 _MAX_BINDINGS = 500
 
 
@@ -80,6 +82,13 @@ class Evaluator:
                     rule.remember and finding.key in shown
                 ):
                     findings.append(finding)
+        combinations = prod(len(base.sets[name]) for name in rule.per)
+        if combinations > _MAX_BINDINGS:
+            truths.append(Truth.UNKNOWN)
+            reason = (
+                f"{combinations - _MAX_BINDINGS} of {combinations} combinations were not judged"
+            )
+            traces.append(Step(rule.title, Truth.UNKNOWN, missing=(reason,)))
         strongest = max(truths, default=Truth.NO)
         unknown = [trace for trace in traces if trace.truth is Truth.UNKNOWN]
         missing = tuple(dict.fromkeys(reason for trace in unknown for reason in trace.reasons()))
