@@ -165,7 +165,8 @@ def _with_ingredients(
             names.append(found.name)
         for match in found.matches:
             matches.setdefault(match.valueset, match)
-    name = classification.name or " / ".join(names)
+    # An unreadable code is called by its number: what its ingredients are called says more.
+    name = classification.name if classification.readable or not names else " / ".join(names)
     return replace(
         classification,
         name=name,

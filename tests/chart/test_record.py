@@ -350,3 +350,18 @@ def test_entries_without_an_id_are_not_copies() -> None:
     one, two = order("", NEW), order("", OLD)
     del one["id"], two["id"]
     assert len(sources(chart_of(person(), one, two))) == 2
+
+
+def test_a_medication_known_by_its_ingredient_alone_is_called_by_it() -> None:
+    """A number nobody knows is no name for a card."""
+    coded = {
+        "resourceType": "Medication",
+        "id": "q",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": "1"}]},
+        "ingredient": [{"itemCodeableConcept": drug("metformin")}],
+    }
+    taken = order("o1", METFORMIN)
+    del taken["medicationCodeableConcept"]
+    taken["medicationReference"] = {"reference": "Medication/q"}
+    (course,) = chart_of(person(), coded, taken).courses
+    assert course.records[0].classification.name == "metformin"
