@@ -16,13 +16,13 @@ from rich.progress import Progress
 from rich.text import Text
 from rich.tree import Tree
 
-from cds.authoring.inputs import Input, expand_paths, read_inputs
 from cds.authoring.scenario import Outcome, Runner, read_suite
 from cds.cards.answer import manifest
 from cds.cards.describe import checked_line
 from cds.cards.judge import Judged, Setting, judge, read_input
 from cds.cards.model import Card
 from cds.cards.wire import encode
+from cds.chart.inputs import Input, expand_paths, read_inputs
 from cds.chart.reader import Charts
 from cds.engine.census import census
 from cds.engine.finding import Verdict

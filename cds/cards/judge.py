@@ -8,9 +8,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from cds.cards.answer import Answer, answer
+from cds.chart.fields import Json
 from cds.chart.intake import Call
 from cds.chart.model import Chart
-from cds.chart.reader import Charts, read_charts
+from cds.chart.reader import Charts, read_call, read_charts
 from cds.engine.frame import Hook
 from cds.engine.review import review
 from cds.rulebook.model import Rulebook
@@ -40,10 +41,21 @@ class Judged:
 
 def read_input(data: bytes, name: str, setting: Setting) -> Charts:
     """The charts of an input, read with the pack's words in the site's zone."""
-    understood = {
-        kind: definition.understood for kind, definition in setting.rulebook.definitions.items()
-    }
-    return read_charts(data, name, setting.rulebook.terminology, setting.zone, understood)
+    return read_charts(
+        data, name, setting.rulebook.terminology, setting.zone, _understood(setting.rulebook)
+    )
+
+
+def read_request(request: Json, name: str, setting: Setting) -> Charts:
+    """The chart of a CDS Hooks request that is decoded already (fractions as Decimal)."""
+    return read_call(
+        request, name, setting.rulebook.terminology, setting.zone, _understood(setting.rulebook)
+    )
+
+
+def _understood(rulebook: Rulebook) -> dict[str, frozenset[str]]:
+    """The modifier extensions that the pack understands, by kind of fact."""
+    return {kind: definition.understood for kind, definition in rulebook.definitions.items()}
 
 
 def judge(charts: Charts, name: str, setting: Setting) -> Iterator[Judged]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from cds.chart.courses import join_courses
-from cds.chart.fields import as_text
+from cds.chart.fields import Json, as_text
 from cds.chart.finding import (
     read_allergy,
     read_condition,
@@ -16,7 +16,7 @@ from cds.chart.finding import (
     read_statement,
     read_task,
 )
-from cds.chart.intake import Call, Intake, Submission, read_intake
+from cds.chart.intake import Call, Intake, Submission, read_call_intake, read_intake
 from cds.chart.medication import (
     MEDICATION_TYPES,
     Reading,
@@ -60,7 +60,27 @@ def read_charts(
 
     ``understood`` lists, per kind of fact, the modifier extensions that the pack understands.
     """
-    intake = read_intake(data, name)
+    return _charts(read_intake(data, name), name, terminology, zone, understood)
+
+
+def read_call(
+    request: Json,
+    name: str,
+    terminology: Terminology,
+    zone: ZoneInfo,
+    understood: Mapping[str, frozenset[str]] | None = None,
+) -> Charts:
+    """The chart of a CDS Hooks request that is decoded already. Never raises."""
+    return _charts(read_call_intake(request, name), name, terminology, zone, understood)
+
+
+def _charts(
+    intake: Intake,
+    name: str,
+    terminology: Terminology,
+    zone: ZoneInfo,
+    understood: Mapping[str, frozenset[str]] | None,
+) -> Charts:
     reading = Reading(terminology, intake.index, zone, understood or {})
     charts = tuple(_chart(submission, reading, name) for submission in intake.submissions)
     return Charts(charts, intake.call, _problems(intake))
