@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from cds.engine.fact import Fact
 from cds.engine.sheet import Sheet
 from cds.engine.value import Value
+from cds.rulebook.model import FactClause
 from cds.values.truth import Truth, any_of
 
 
@@ -19,22 +20,30 @@ class Bound:
     truth: Truth
 
 
-@dataclass(slots=True)
+_NO_CLAUSES: Mapping[str, FactClause] = {}
+
+
 class Scope:
     """The names of a sentence: single facts, sets of facts, computed values.
 
-    ``states`` are the words that a name's facts were asked for; ``passed`` are facts of the right
-    class that are in none of them (for explanations); ``unanswered`` are names for which silence is
-    no answer, with what was not seen.
+    ``unanswered`` are names for which silence is no answer, with what was not seen; ``clauses`` are
+    the clauses behind the sets, for explanations.
     """
 
-    sheet: Sheet
-    single: dict[str, Bound] = field(default_factory=dict)
-    sets: dict[str, tuple[Bound, ...]] = field(default_factory=dict)
-    unanswered: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    lets: dict[str, Value] = field(default_factory=dict)
-    passed: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
-    states: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    __slots__ = ("clauses", "lets", "sets", "sheet", "single", "unanswered")
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        single: Mapping[str, Bound] | None = None,
+        clauses: Mapping[str, FactClause] = _NO_CLAUSES,
+    ) -> None:
+        self.sheet = sheet
+        self.single: Mapping[str, Bound] = {} if single is None else single
+        self.sets: dict[str, tuple[Bound, ...]] = {}
+        self.unanswered: dict[str, tuple[str, ...]] = {}
+        self.lets: dict[str, Value] = {}
+        self.clauses = clauses
 
     def bounds(self, name: str) -> tuple[Bound, ...]:
         single = self.single.get(name)
@@ -48,5 +57,13 @@ class Scope:
         return found
 
     def inner(self, single: Mapping[str, Bound]) -> Scope:
-        """The scope with more single facts; everything else is shared."""
-        return replace(self, single={**self.single, **single})
+        """The scope with more single facts; sets and computed values are shared, not copied."""
+        scope = Scope(self.sheet, {**self.single, **single}, self.clauses)
+        scope.sets, scope.unanswered, scope.lets = self.sets, self.unanswered, self.lets
+        return scope
+
+    def narrowed(self, name: str, bound: Bound) -> Scope:
+        """The scope in which a name of a set stands for one of its facts."""
+        scope = self.inner({name: bound})
+        scope.sets = {other: found for other, found in self.sets.items() if other != name}
+        return scope

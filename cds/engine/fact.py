@@ -21,9 +21,9 @@ from cds.engine.evidence import certainty_of
 from cds.engine.exposure import Exposure
 from cds.engine.planned import Plan
 from cds.engine.value import Missing, Value, Words
-from cds.rulebook.model import Profile
+from cds.rulebook.model import PSEUDO_CONCEPTS, Profile
 from cds.terminology.concept import Certainty, Classification
-from cds.values.truth import Truth, any_of, known
+from cds.values.truth import Truth, known
 
 Subject = (
     Course
@@ -52,6 +52,7 @@ class Fact:
     profile: Profile | None = None
     _values: dict[str, Value] = field(default_factory=dict)
     terms: dict[str, Truth] = field(default_factory=dict)
+    _concepts: Mapping[str, Truth] | None = None
 
     @property
     def sources(self) -> tuple[SourceRef, ...]:
@@ -78,32 +79,57 @@ class Fact:
     def flagged(self, word: str) -> Truth:
         return known(self.profile is not None and word in self.profile.flags)
 
+    @property
+    def concepts(self) -> Mapping[str, Truth]:
+        """The value sets it is of, or may be: unknown where a shape or a conflict alone says so.
+
+        What a medication is of, it is surely of: its entries count by their certainty instead.
+        """
+        if self._concepts is None:
+            found: dict[str, Truth] = {}
+            for item in self._classified():
+                for match in item.matches:
+                    doubtful = self.kind != "medication" and match.certainty in _DOUBTFUL
+                    truth = Truth.UNKNOWN if doubtful else Truth.YES
+                    found[match.valueset] = max(found.get(match.valueset, truth), truth)
+            self._concepts = found
+        return self._concepts
+
+    def _classified(self) -> tuple[Classification, ...]:
+        """What its entries are classified as; of a medication those that existed when judged."""
+        if self.kind != "medication":
+            return self.classifications
+        return tuple(record.classification for record in self._medications())
+
+    def _medications(self) -> list[MedicationRecord]:
+        return [record for record in self.records if isinstance(record, MedicationRecord)]
+
+    def judged_as(self, exposure: Exposure) -> None:
+        """Sets what its course counts as; entries made after the moment are no longer its own."""
+        self.exposure = exposure
+        records = tuple(reading.record for reading in exposure.readings)
+        if len(records) != len(self.records):
+            self._concepts = None
+        self.records = records
+
     def in_concept(self, concept: str) -> Truth:
         """Whether it is of the concept: unknown where only its shape, or a conflict, says so."""
-        if self.kind == "medication":
-            return self._medication_in(concept)
+        if self.kind == "medication" and concept in PSEUDO_CONCEPTS:
+            return known(self._is_pseudo(concept))
         if self.kind == "source":
             return known(concept == self.name)
-        return any_of(_membership(item, concept) for item in self.classifications)
+        return self.concepts.get(concept, Truth.NO)
 
-    def _medication_in(self, concept: str) -> Truth:
-        records = [record for record in self.records if isinstance(record, MedicationRecord)]
+    def _is_pseudo(self, concept: str) -> bool:
+        records = self._medications()
         if concept == "unresolved":
-            return known(any(not record.resolved for record in records))
+            return any(not record.resolved for record in records)
         if concept == "unclassified":
-            return known(
-                any(record.resolved and not record.classification.readable for record in records)
-            )
-        if concept == "classified":
-            return known(any(record.classification.readable for record in records))
-        return known(any(record.classification.match(concept) for record in records))
+            return any(record.resolved and not record.classification.readable for record in records)
+        return any(record.classification.readable for record in records)
 
 
-def _membership(classification: Classification, concept: str) -> Truth:
-    match = classification.match(concept)
-    if match is None:
-        return Truth.NO
-    return Truth.UNKNOWN if match.certainty in (Certainty.SHAPE, Certainty.CONFLICT) else Truth.YES
+_DOUBTFUL = (Certainty.SHAPE, Certainty.CONFLICT)
 
 
 def certainty(fact: Fact) -> Words:

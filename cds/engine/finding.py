@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from cds.chart.model import Chart
 from cds.engine.binding import Bound
@@ -38,18 +38,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One rule on one chart: its strongest truth, findings, and what it could not decide."""
+    """One rule on one chart: its strongest truth, findings, and what it could not decide.
+
+    ``undecided`` says whether the answer is unknown for the rule or for one of the things it is
+    about; ``missing`` what was not seen. ``traces`` are worked out when somebody asks.
+    """
 
     rule: Rule
     truth: Truth
     findings: tuple[Finding, ...]
     missing: tuple[str, ...]
-    traces: tuple[Step, ...]
+    undecided: bool
+    explain: Callable[[], tuple[Step, ...]] = field(repr=False, compare=False)
 
     @property
-    def undecided(self) -> bool:
-        """Whether the answer is unknown, for the rule or for one of the things it is about."""
-        return any(trace.truth is Truth.UNKNOWN for trace in self.traces)
+    def traces(self) -> tuple[Step, ...]:
+        """Why: a trace for each thing that the rule is about, one for all of which it is not."""
+        return self.explain()
 
 
 @dataclass(frozen=True, slots=True)

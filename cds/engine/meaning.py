@@ -5,12 +5,13 @@ from __future__ import annotations
 from cds.engine.binding import Bound, Scope
 from cds.engine.context import contextual_readers
 from cds.engine.course import stands_alone
+from cds.engine.explanation import Explanation
 from cds.engine.expression import Expression
 from cds.engine.fact import Fact
 from cds.engine.properties import Reader
 from cds.engine.sheet import Lexicon, Sheet
 from cds.engine.value import Count, Missing, Value, Words
-from cds.rulebook.model import FactClause, KindDefinition, Profile, Rulebook, Term
+from cds.rulebook.model import PSEUDO_CONCEPTS, FactClause, KindDefinition, Profile, Rulebook, Term
 from cds.rulebook.vocabulary import Meaning, meaning_of
 from cds.values.truth import Truth, all_of, any_of, negate
 
@@ -21,6 +22,7 @@ class Meanings(Lexicon):
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self.expression = Expression(self.is_word)
+        self.explain = Explanation(self.expression, self.passed_over).explain
         concepts = frozenset(rulebook.terminology.valuesets)
         self._meanings = {
             (kind, word): meaning
@@ -59,9 +61,10 @@ class Meanings(Lexicon):
         return self.expression.truth(term.means.test, scope)
 
     def _about(self, sheet: Sheet, fact: Fact | None, facts: tuple[FactClause, ...] = ()) -> Scope:
-        scope = Scope(sheet)
-        if fact is not None:
-            scope.single["it"] = Bound(fact, Truth.YES)
+        single = {} if fact is None else {"it": Bound(fact, Truth.YES)}
+        if not facts:
+            return Scope(sheet, single)
+        scope = Scope(sheet, single, {clause.name: clause for clause in facts})
         for clause in facts:
             self.bind(clause, scope)
         return scope
@@ -77,9 +80,9 @@ class Meanings(Lexicon):
         unsure = Truth.NO if term.unsure is None else self.expression.truth(term.unsure.test, scope)
         if term.unsure is not None and unsure is Truth.YES:
             return (f"{fact.name}: {term.because or term.unsure.text}",)
-        inner = self.expression.explain(term.means.test, scope).reasons()
+        inner = self.explain(term.means.test, scope).reasons()
         if term.unsure is not None and unsure is Truth.UNKNOWN:
-            inner = (*self.expression.explain(term.unsure.test, scope).reasons(), *inner)
+            inner = (*self.explain(term.unsure.test, scope).reasons(), *inner)
         return inner or ((f"{fact.name}: {term.because}",) if term.because else ())
 
     # -- labels and profiles ----------------------------------------------------------------------
@@ -92,7 +95,7 @@ class Meanings(Lexicon):
             if truth is Truth.YES:
                 return Words(frozenset({word}))
             if truth is Truth.UNKNOWN:
-                reasons = self.expression.explain(sentence.test, scope).reasons()
+                reasons = self.explain(sentence.test, scope).reasons()
                 return Missing("; ".join(reasons) or f"the {label} of {fact.name} is not known")
         return Missing(f"no {label} fits {fact.name}")
 
@@ -128,24 +131,53 @@ class Meanings(Lexicon):
 
     def bind(self, clause: FactClause, scope: Scope) -> None:
         """Binds the clause's name in the scope to every fact that it is or may be about."""
-        found: list[Bound] = []
-        passed: list[Fact] = []
-        for fact in scope.sheet.facts(clause.kind):
-            concept = self._of_concept(clause, scope, fact)
-            if concept is Truth.NO:
-                continue
-            truth = min(concept, self._in_state(clause, scope, fact))
-            if truth is Truth.NO:
-                passed.append(fact)
-            else:
+        found = []
+        for fact in self._candidates(clause, scope.sheet):
+            truth = self._truth_of(clause, scope, fact)
+            if truth is not Truth.NO:
                 found.append(Bound(fact, truth))
         scope.sets[clause.name] = tuple(found)
-        scope.states[clause.name] = (*clause.terms, *clause.also)
-        if passed and clause.concepts:
-            scope.passed[clause.name] = tuple(passed)
         reasons = self.unanswered(clause, scope.sheet)
         if reasons:
             scope.unanswered[clause.name] = reasons
+
+    def passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
+        """The facts of the clause's class that are in none of its states (for explanations)."""
+        return tuple(
+            fact
+            for fact in self._candidates(clause, scope.sheet)
+            if self._of_concept(clause, scope, fact) is not Truth.NO
+            and self._truth_of(clause, scope, fact) is Truth.NO
+        )
+
+    def _candidates(self, clause: FactClause, sheet: Sheet) -> tuple[Fact, ...]:
+        """The facts that can be of the clause's class; all of the kind unless codes decide."""
+        kind, concepts = clause.kind, clause.concepts
+        if not self.is_listed(clause):
+            return sheet.facts(kind)
+        if len(concepts) == 1:
+            return sheet.of_concept(kind, concepts[0])
+        found = {fact for concept in concepts for fact in sheet.of_concept(kind, concept)}
+        return tuple(fact for fact in sheet.facts(kind) if fact in found) if found else ()
+
+    def is_listed(self, clause: FactClause) -> bool:
+        """Whether its classes are but value sets, which every fact knows of itself."""
+        return (
+            bool(clause.concepts)
+            and clause.kind not in ("patient", "source")
+            and all(
+                concept not in PSEUDO_CONCEPTS
+                and self._meanings.get((clause.kind, concept)) is Meaning.CONCEPT
+                for concept in clause.concepts
+            )
+        )
+
+    def _truth_of(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
+        """How surely the clause is about the fact."""
+        concept = self._of_concept(clause, scope, fact)
+        if concept is Truth.NO:
+            return concept
+        return min(concept, self._in_state(clause, scope, fact))
 
     def _of_concept(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
         if not clause.concepts or clause.kind == "patient":

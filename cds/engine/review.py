@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
-from itertools import product
+from functools import cache, lru_cache, partial
+from itertools import islice, product
 from math import prod
 
 from cds.chart.model import Chart, MedicationRecord
+from cds.engine.agenda import Agenda, agenda
 from cds.engine.binding import Bound, Scope
 from cds.engine.finding import Finding, Review, Verdict
 from cds.engine.frame import Clock, Hook
@@ -34,6 +35,16 @@ class Evaluator:
     def __init__(self, rulebook: Rulebook) -> None:
         self.rulebook = rulebook
         self.meanings = Meanings(rulebook)
+        self._by_hook: dict[str, tuple[Agenda, ...]] = {}
+
+    def _agendas(self, hook: str) -> tuple[Agenda, ...]:
+        """The rules that speak on a hook, each with its questions in order."""
+        found = self._by_hook.get(hook)
+        if found is None:
+            rules = [rule for rule in self.rulebook.rules if speaks_on(rule, hook)]
+            found = tuple(agenda(rule, self.meanings.is_listed) for rule in rules)
+            self._by_hook[hook] = found
+        return found
 
     def review(
         self, chart: Chart, hook: Hook, as_of: datetime, shown: frozenset[str] = frozenset()
@@ -48,72 +59,116 @@ class Evaluator:
         if problems:
             return Review(chart, hook, clock, (), (), problems)
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
-        verdicts = tuple(
-            self._judge(rule, sheet, shown)
-            for rule in self.rulebook.rules
-            if speaks_on(rule, hook.name)
-        )
+        verdicts = tuple(self._judge(each, sheet, shown) for each in self._agendas(hook.name))
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet))
 
     # -- one rule ---------------------------------------------------------------------------------
 
-    def _judge(self, rule: Rule, sheet: Sheet, shown: frozenset[str]) -> Verdict:
-        base = Scope(sheet)
-        for clause in rule.facts:
-            self.meanings.bind(clause, base)
-        single = [name for name in rule.per if base.sets[name]]
-        if len(single) < len(rule.per):
-            return self._without_subject(rule, base)
+    def _judge(self, agenda: Agenda, sheet: Sheet, shown: frozenset[str]) -> Verdict:
+        rule = agenda.rule
+        base = Scope(sheet, None, agenda.clauses)
+        gate = self._gated(agenda, base)
+        if gate is Truth.NO or not all(base.sets.get(name) for name in rule.per):
+            explain = partial(self._explain_gates, agenda, base)
+            unseen = explain()[0].reasons() if gate is Truth.UNKNOWN else ()
+            return Verdict(rule, gate, (), unseen, gate is Truth.UNKNOWN, explain)
         findings: list[Finding] = []
-        traces: list[Step] = []
-        truths: list[Truth] = []
+        missing: dict[str, None] = {}
+        strongest, undecided = Truth.NO, False
         for scope in _bindings(rule, base):
-            self._compute(rule, scope)
-            truth = self._truth(rule, scope)
-            truths.append(truth)
-            if truth is Truth.NO and traces:
-                continue
-            trace = self._trace(rule, scope, truth)
-            traces.append(trace)
+            truth = self._truth(agenda, base, scope)
+            strongest = max(strongest, truth)
+            if truth is Truth.UNKNOWN:
+                undecided = True
+                missing |= dict.fromkeys(self._trace(agenda, base, scope, truth).reasons())
             if truth is Truth.YES:
-                finding = self._finding(rule, scope, trace)
+                finding = self._finding(rule, scope, self._trace(agenda, base, scope, truth))
                 if _is_selected(finding, sheet.hook) and not (
                     rule.remember and finding.key in shown
                 ):
                     findings.append(finding)
-        combinations = prod(len(base.sets[name]) for name in rule.per)
-        if combinations > _MAX_BINDINGS:
-            truths.append(Truth.UNKNOWN)
-            reason = (
-                f"{combinations - _MAX_BINDINGS} of {combinations} combinations were not judged"
-            )
-            traces.append(Step(rule.title, Truth.UNKNOWN, missing=(reason,)))
-        strongest = max(truths, default=Truth.NO)
-        unknown = [trace for trace in traces if trace.truth is Truth.UNKNOWN]
-        missing = tuple(dict.fromkeys(reason for trace in unknown for reason in trace.reasons()))
-        return Verdict(rule, strongest, tuple(findings), missing, tuple(traces))
+        for reason in _not_judged(rule, base):
+            strongest, undecided = max(strongest, Truth.UNKNOWN), True
+            missing.setdefault(reason)
+        explain = partial(self._explain, agenda, base)
+        return Verdict(rule, strongest, tuple(findings), tuple(missing), undecided, explain)
 
-    def _without_subject(self, rule: Rule, base: Scope) -> Verdict:
-        """Nothing of what the rule is about was found: no, or unknown where nobody answered."""
-        truth = all_of(base.exists(name) for name in rule.per)
-        explain = self.meanings.expression.explain
-        steps = tuple(explain(Exists(name), base) for name in rule.per)
-        trace = Step(rule.title, truth, steps)
-        return Verdict(rule, truth, (), trace.reasons() if truth is Truth.UNKNOWN else (), (trace,))
+    def _gated(self, agenda: Agenda, base: Scope) -> Truth:
+        """Whether everything is there without which the rule cannot hold; stops at a no."""
+        found = Truth.YES
+        for name in agenda.gates:
+            self._bind(agenda, name, base)
+            truth = base.exists(name)
+            if truth is Truth.NO:
+                return truth
+            found = min(found, truth)
+        return found
+
+    def _bind(self, agenda: Agenda, name: str, base: Scope) -> None:
+        """Binds a clause, after those that its own conditions speak of; once."""
+        if name in base.sets:
+            return
+        for other in agenda.dependencies[name]:
+            self._bind(agenda, other, base)
+        self.meanings.bind(agenda.clauses[name], base)
+
+    def _truth(self, agenda: Agenda, base: Scope, scope: Scope) -> Truth:
+        """Whether every test holds. A binding that is but possible counts where a test asks."""
+        found = Truth.YES
+        for question in agenda.questions:
+            self._prepare(agenda, question.needs, base, scope)
+            if question.lets and not scope.lets:
+                self._compute(agenda.rule, scope)
+            truth = self.meanings.expression.truth(question.sentence.test, scope)
+            if truth is Truth.NO:
+                return truth
+            found = min(found, truth)
+        return found
+
+    def _prepare(self, agenda: Agenda, names: tuple[str, ...], base: Scope, scope: Scope) -> None:
+        for name in names:
+            if name not in scope.sets:
+                self._bind(agenda, name, base)
+                scope.sets[name] = base.sets[name]
 
     def _compute(self, rule: Rule, scope: Scope) -> None:
         for let in rule.lets:
             scope.lets[let.name] = self.meanings.expression.value(let.value, scope)
 
-    def _truth(self, rule: Rule, scope: Scope) -> Truth:
-        """Whether every test holds. A binding that is but possible counts where a test asks."""
-        return all_of(self.meanings.expression.truth(item.test, scope) for item in rule.when)
+    # -- why --------------------------------------------------------------------------------------
 
-    def _trace(self, rule: Rule, scope: Scope, truth: Truth) -> Step:
-        explain = self.meanings.expression.explain
-        steps = tuple(explain(item.test, scope, item.text) for item in rule.when)
+    def _explain_gates(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
+        """The trace of a rule that something is missing for: what it is about, what it asks for."""
+        for name in agenda.gates:
+            self._bind(agenda, name, base)
+        names = dict.fromkeys((*agenda.rule.per, *agenda.gates))
+        steps = tuple(self.meanings.explain(_exists(name), base) for name in names)
+        truth = all_of(step.truth for step in steps)
+        return (Step(agenda.rule.title, truth, steps),)
+
+    def _explain(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
+        """A trace for each thing that the rule is about, one for all of which it is not."""
+        traces: list[Step] = []
+        for scope in _bindings(agenda.rule, base):
+            truth = self._truth(agenda, base, scope)
+            if truth is not Truth.NO or not traces:
+                traces.append(self._trace(agenda, base, scope, truth))
+        traces += [
+            Step(agenda.rule.title, Truth.UNKNOWN, missing=(reason,))
+            for reason in _not_judged(agenda.rule, base)
+        ]
+        return tuple(traces)
+
+    def _trace(self, agenda: Agenda, base: Scope, scope: Scope, truth: Truth) -> Step:
+        rule = agenda.rule
+        self._prepare(agenda, agenda.others, base, scope)
+        if not scope.lets:
+            self._compute(rule, scope)
+        steps = tuple(self.meanings.explain(item.test, scope, item.text) for item in rule.when)
         return Step(rule.title, truth, steps)
+
+    # -- what it found ----------------------------------------------------------------------------
 
     def _finding(self, rule: Rule, scope: Scope, trace: Step) -> Finding:
         level, passed_over = self._level(rule, scope)
@@ -212,13 +267,24 @@ def speaks_on(rule: Rule, hook: str) -> bool:
 def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
     """One scope for each combination of the facts that make one finding each."""
     choices = [base.sets[name] for name in rule.per]
-    for number, combination in enumerate(product(*choices)):
-        if number >= _MAX_BINDINGS:
-            return
+    others = {name: found for name, found in base.sets.items() if name not in rule.per}
+    for combination in islice(product(*choices), _MAX_BINDINGS):
         scope = base.inner(dict(zip(rule.per, combination, strict=True)))
-        scope.sets = {name: found for name, found in base.sets.items() if name not in rule.per}
-        scope.lets = {}
+        scope.sets, scope.lets = others, {}
         yield scope
+
+
+def _not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
+    """What is to be said of the combinations beyond the most that are judged."""
+    combinations = prod(len(base.sets[name]) for name in rule.per)
+    if combinations <= _MAX_BINDINGS:
+        return ()
+    return (f"{combinations - _MAX_BINDINGS} of {combinations} combinations were not judged",)
+
+
+@cache
+def _exists(name: str) -> Exists:
+    return Exists(name)
 
 
 def _is_selected(finding: Finding, hook: Hook) -> bool:

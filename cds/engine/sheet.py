@@ -20,7 +20,7 @@ from cds.engine.fact import Fact
 from cds.engine.frame import Clock, Hook
 from cds.engine.planned import judge_operation
 from cds.engine.properties import READERS, Reader, words
-from cds.engine.value import Value, Words, amount
+from cds.engine.value import Moment, Value, Words, amount
 from cds.rulebook.model import KindDefinition, Profile, Rulebook
 from cds.rulebook.syntax import paths
 from cds.terminology.concept import Classification
@@ -40,7 +40,9 @@ class Sheet:
     ) -> None:
         self.chart, self.rulebook, self.hook, self.clock = chart, rulebook, hook, clock
         self.lexicon = words
+        self.now = Moment(clock.today, clock.now, clock.now)
         self._facts: dict[str, tuple[Fact, ...]] = {}
+        self._by_concept: dict[str, dict[str, tuple[Fact, ...]]] = {}
         self._readers: dict[str, dict[str, Reader]] = {}
         self._unseen: dict[str, tuple[Truth, tuple[str, ...]]] = {}
 
@@ -53,6 +55,18 @@ class Sheet:
             found = tuple(sorted(self._build(kind), key=lambda fact: fact.key))
             self._facts[kind] = found
         return found
+
+    def of_concept(self, kind: str, concept: str) -> tuple[Fact, ...]:
+        """The facts of a kind that are, or may be, of a value set; in the order of `facts`."""
+        index = self._by_concept.get(kind)
+        if index is None:
+            lists: dict[str, list[Fact]] = {}
+            for fact in self.facts(kind):
+                for name in fact.concepts:
+                    lists.setdefault(name, []).append(fact)
+            index = {name: tuple(found) for name, found in lists.items()}
+            self._by_concept[kind] = index
+        return index.get(concept, ())
 
     def definition(self, kind: str) -> KindDefinition:
         return self.rulebook.definitions.get(kind, _EMPTY)
@@ -137,8 +151,7 @@ class Sheet:
         judge = Judge(definition, self.rulebook.parameters, self.clock)
         # Whether a dose stands alone changes how long it is looked back on, not its own interval.
         before = self._profile(fact, alone=False)
-        fact.exposure = judge.judge(fact.subject, before)
-        fact.records = tuple(reading.record for reading in fact.exposure.readings)
+        fact.judged_as(judge.judge(fact.subject, before))
         fact.profile = self._profile(fact, alone=True)
         return fact
 

@@ -25,18 +25,39 @@ class Truth(IntEnum):
 
 
 def all_of(truths: Iterable[Truth]) -> Truth:
-    """The conjunction: the least certain of ``truths``; YES when there are none."""
-    return min(truths, default=Truth.YES)
+    """The conjunction: the least certain of ``truths``; YES when there are none.
+
+    Stops at the first NO: no later one can change the answer.
+    """
+    found = Truth.YES
+    for truth in truths:
+        if truth is Truth.NO:
+            return truth
+        if truth is Truth.UNKNOWN:
+            found = truth
+    return found
 
 
 def any_of(truths: Iterable[Truth]) -> Truth:
-    """The disjunction: the most certain of ``truths``; NO when there are none."""
-    return max(truths, default=Truth.NO)
+    """The disjunction: the most certain of ``truths``; NO when there are none.
+
+    Stops at the first YES: no later one can change the answer.
+    """
+    found = Truth.NO
+    for truth in truths:
+        if truth is Truth.YES:
+            return truth
+        if truth is Truth.UNKNOWN:
+            found = truth
+    return found
+
+
+_NEGATED = (Truth.YES, Truth.UNKNOWN, Truth.NO)
 
 
 def negate(truth: Truth) -> Truth:
     """The negation: YES and NO change places, UNKNOWN stays unknown."""
-    return Truth(Truth.YES - truth)
+    return _NEGATED[truth]
 
 
 def known(flag: bool) -> Truth:

@@ -1,0 +1,137 @@
+"""Explains a judgement: for each clause its truth, the facts behind it, and what is missing.
+
+It judges by the same compiled sentences as the evaluator, so what is explained is what was judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cds.engine.binding import Bound, Scope
+from cds.engine.expression import Expression
+from cds.engine.fact import Fact
+from cds.engine.trace import Step
+from cds.engine.value import Count, Missing, Moment, Words, render
+from cds.rulebook import syntax
+from cds.rulebook.model import FactClause
+from cds.values.truth import Truth
+
+PassedOver = Callable[[FactClause, Scope], tuple[Fact, ...]]
+
+_NEGATIONS = {syntax.Not: "not", syntax.CouldBe: "could be", syntax.Unsure: "unsure whether"}
+
+
+class Explanation:
+    """Writes traces. ``passed_over`` gives the facts of a clause's class in none of its states."""
+
+    def __init__(self, expression: Expression, passed_over: PassedOver) -> None:
+        self._expression = expression
+        self._passed_over = passed_over
+
+    def explain(self, test: object, scope: Scope, text: str = "") -> Step:
+        """What was judged, down to the facts: truth, the facts behind it, and what is missing."""
+        truth = self._expression.truth(test, scope)
+        match test:
+            case syntax.And(tests) | syntax.Or(tests):
+                steps = tuple(self.explain(item, scope) for item in tests)
+                word = "all of" if isinstance(test, syntax.And) else "any of"
+                return Step(text or word, truth, steps)
+            case syntax.Not(inner) | syntax.CouldBe(inner) | syntax.Unsure(inner):
+                inside = self.explain(inner, scope)
+                return Step(text or _NEGATIONS[type(test)], truth, (inside,))
+            case _:
+                return self._leaf(test, scope, truth, text)
+
+    def _leaf(self, test: object, scope: Scope, truth: Truth, text: str) -> Step:
+        names = dict.fromkeys(
+            [name for name, _ in syntax.names(test)] + [path.name for path in syntax.paths(test)]
+        )
+        bounds = [bound for name in names for bound in scope.bounds(name)]
+        sources = tuple(
+            dict.fromkeys(str(source) for bound in bounds for source in bound.fact.sources)
+        )
+        values = self._values(test, scope)
+        missing = self._missing(test, scope, truth, bounds)
+        return Step(text or syntax.spoken(test), truth, (), sources, values, missing)
+
+    def _values(self, test: object, scope: Scope) -> tuple[str, ...]:
+        found = []
+        for path in syntax.paths(test):
+            if path.field and len(scope.bounds(path.name)) == 1:
+                value = scope.bounds(path.name)[0].fact.value(path.field)
+                found.append(f"{path.text} = {render(value)}")
+            elif path.name in scope.lets:
+                found.append(f"{path.name} = {render(scope.lets[path.name])}")
+        for name, _ in syntax.names(test):
+            clause = scope.clauses.get(name)
+            if clause is not None and clause.concepts:
+                found += [f"not so: {_state(fact)}" for fact in self._passed_over(clause, scope)]
+        return tuple(dict.fromkeys(found))
+
+    def _missing(
+        self, test: object, scope: Scope, truth: Truth, bounds: list[Bound]
+    ) -> tuple[str, ...]:
+        """Plain reasons why the answer is unknown (also of a test that asks for just that)."""
+        if truth is not Truth.UNKNOWN:
+            return ()
+        found: list[str] = []
+        for path in syntax.paths(test):
+            for bound in scope.bounds(path.name):
+                found += _doubt(bound.fact, path.field)
+            value = scope.lets.get(path.name)
+            if isinstance(value, Missing):
+                found.append(value.reason)
+        for name, _ in [*syntax.names(test), *((path.name, 0) for path in syntax.paths(test))]:
+            found += scope.unanswered.get(name, ())
+        if isinstance(test, syntax.Is) and not test.value.field:
+            for bound in bounds:
+                for word in test.words:
+                    found += scope.sheet.reasons(bound.fact, word)
+        if isinstance(test, syntax.Exists):
+            for bound in bounds:
+                found += self._doubts_of(bound, scope.clauses.get(test.name), scope)
+        return tuple(dict.fromkeys(found))
+
+    def _doubts_of(self, bound: Bound, clause: FactClause | None, scope: Scope) -> list[str]:
+        """Why it is not certain that a fact is what its clause asks for."""
+        found = _reasons_of(bound)
+        for word in (*clause.terms, *clause.also) if clause is not None else ():
+            if self._expression.word_test(scope, bound.fact, word) is Truth.UNKNOWN:
+                found += scope.sheet.reasons(bound.fact, word)
+        return found
+
+
+# What says most of a fact's state, by kind.
+_TELLING = {
+    "medication": ("exposure", "drafted"),
+    "procedure": ("evidence", "start"),
+    "condition": ("clinical", "verification"),
+    "allergy": ("clinical", "verification"),
+    "result": ("status", "date", "value"),
+}
+
+
+def _state(fact: Fact) -> str:
+    """A fact with what it is known by: ``drug-a 5 mg (exposure 21 May 2026 to 30 May 2026)``."""
+    told = [(name, render(fact.value(name))) for name in _TELLING.get(fact.kind, ())]
+    words = ", ".join(f"{name} {text}" for name, text in told if text)
+    return f"{fact.name} ({words})" if words else fact.name
+
+
+def _doubt(fact: Fact, field: str) -> list[str]:
+    """Why a property cannot settle a question: it is missing, or known only as a range."""
+    if not field:
+        return []
+    value = fact.value(field)
+    if isinstance(value, Missing):
+        return [value.reason]
+    inexact = (isinstance(value, Moment) and not value.days.certain) or (
+        isinstance(value, Count) and value.low != value.high
+    )
+    return [f"{fact.name}: its {field} is only known as {render(value)}"] if inexact else []
+
+
+def _reasons_of(bound: Bound) -> list[str]:
+    value = bound.fact.value("because")
+    words = sorted(value.words) if isinstance(value, Words) else []
+    return [f"{bound.fact.name}: {word}" for word in words]
