@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cds.chart.kinds import ALL_TYPES, TYPES_BEHIND, TYPES_OF
+from cds.chart.model import Coverage
+from cds.engine.finding import Review
 from cds.engine.review import speaks_on
 from cds.rulebook.model import FactClause, KindDefinition, Rule, Rulebook, Sentence
 from cds.rulebook.syntax import Is, paths, tests
@@ -38,6 +40,12 @@ def resource_types(rulebook: Rulebook, hook: str = "") -> tuple[str, ...]:
         if not hook or speaks_on(rule, hook):
             needs.rule(rule)
     return tuple(kind for kind in ALL_TYPES if kind == "Patient" or kind in needs.types)
+
+
+def coverage_read(review: Review, rulebook: Rulebook) -> dict[str, Coverage]:
+    """The coverage manifest of a review: of every type that the hook's rules read, no other."""
+    read = resource_types(rulebook, review.hook.name)
+    return {kind: state for kind, state in review.chart.coverage.items() if kind in read}
 
 
 @dataclass(slots=True)
