@@ -121,7 +121,7 @@ def judged_as_json(item: Judged, digest: str) -> dict[str, Any]:
             {"rule": verdict.rule.id, "missing": list(verdict.missing)}
             for verdict in item.answer.unknown
         ],
-        "coverage": {kind: state.value for kind, state in review.chart.coverage.items()},
+        "coverage": {kind: state.value for kind, state in item.answer.coverage.items()},
         "unclassified": list(review.unclassified),
         "ignored": dict(review.chart.ignored),
         "problems": [problem.as_json() for problem in item.problems],
@@ -158,7 +158,7 @@ def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
         console.print(render_card(card))
     if not item.answer.cards:
         console.print("  No cards.")
-        checked = checked_line(review, setting.rulebook.pack.footer_unseen)
+        checked = checked_line(review, setting.rulebook)
         console.print(Padding(Markdown(checked), (0, 2)))
     for verdict in item.answer.unknown:
         missing = "; ".join(verdict.missing) or "see cds explain"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
@@ -12,7 +12,9 @@ from cds.cards.markdown import bullets, document, escape
 from cds.cards.model import Card, Coding, Link, OverrideReason, Response, Source
 from cds.cards.suggestion import suggestions
 from cds.cards.template import fill_markdown, summary
+from cds.chart.model import Coverage
 from cds.engine.finding import Finding, Review, Verdict
+from cds.engine.needs import coverage_read
 from cds.rulebook.model import INDICATORS, Evidence, ProblemOrder, Rulebook
 
 EXTENSION = "org.cds-rules-engine.review"
@@ -36,6 +38,7 @@ class Answer:
     review: Review
     cards: tuple[Card, ...]
     drawn: tuple[Drawn, ...]
+    coverage: Mapping[str, Coverage]
 
     @property
     def unknown(self) -> tuple[Verdict, ...]:
@@ -49,7 +52,7 @@ def answer(review: Review, rulebook: Rulebook) -> Answer:
     for position, item in enumerate(drawn):
         footer = position == 0 and (review.about_drafts or not rulebook.pack.footer_for)
         cards.append(_card(item, review, rulebook, footer=footer))
-    return Answer(review, tuple(cards), tuple(drawn))
+    return Answer(review, tuple(cards), tuple(drawn), coverage_read(review, rulebook))
 
 
 def response(found: Answer, rulebook: Rulebook) -> Response:
@@ -65,7 +68,7 @@ def manifest(found: Answer, rulebook: Rulebook) -> dict[str, Any]:
         "pack": f"{rulebook.pack.id} {rulebook.pack.version}",
         "asOf": review.clock.now.isoformat(),
         "hook": review.hook.name,
-        "coverage": {kind: state.value for kind, state in review.chart.coverage.items()},
+        "coverage": {kind: state.value for kind, state in found.coverage.items()},
         "unknown": [
             {"rule": verdict.rule.id, "missing": list(verdict.missing)} for verdict in found.unknown
         ],
@@ -222,7 +225,7 @@ def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -
         "**Also**\n\n" + bullets(_also(item, rulebook) for item in drawn.lines)
         if drawn.lines
         else "",
-        checked_line(review, rulebook.pack.footer_unseen) if footer else "",
+        checked_line(review, rulebook) if footer else "",
     )
 
 

@@ -11,6 +11,7 @@ from cds.engine.evidence import certainty_of
 from cds.engine.exposure import Reading
 from cds.engine.fact import Fact
 from cds.engine.finding import Finding, Review
+from cds.engine.needs import coverage_read
 from cds.engine.value import Missing, Moment, Words, render, render_days
 from cds.rulebook.model import Rulebook
 from cds.values.truth import Truth
@@ -138,14 +139,14 @@ _STATES = {
 _GOOD = (Coverage.SUPPLIED, Coverage.EMPTY)
 
 
-def checked_line(review: Review, unseen: str) -> str:
+def checked_line(review: Review, rulebook: Rulebook) -> str:
     """What was looked at and what was not: one line that keeps silence from reading as safe."""
-    coverage = review.chart.coverage
+    coverage = coverage_read(review, rulebook)
     good = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state in _GOOD]
     bad = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state not in _GOOD]
     line = f"**Checked:** {', '.join(good) or 'nothing'}."
-    if unseen:
-        bad.append(unseen)
+    if rulebook.pack.footer_unseen:
+        bad.append(rulebook.pack.footer_unseen)
     line += f" **Not checked:** {', '.join(bad) or 'nothing else known'}."
     if review.unclassified:
         names = ", ".join(escape(name) for name in review.unclassified[:5])

@@ -1,0 +1,153 @@
+"""What a rulebook's rules read: the FHIR resource types behind their facts.
+
+Nothing is listed by hand: the answer follows from the clauses that a rule binds and from whatever
+the definitions of their words ask for in turn, so another pack gets its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cds.chart.kinds import ALL_TYPES, TYPES_BEHIND, TYPES_OF
+from cds.chart.model import Coverage
+from cds.engine.finding import Review
+from cds.engine.review import speaks_on
+from cds.rulebook.model import FactClause, KindDefinition, Rule, Rulebook, Sentence
+from cds.rulebook.syntax import Is, paths, tests
+from cds.rulebook.vocabulary import COVERAGE
+
+_PLACEHOLDER = re.compile(r"\{([^{}.]+)\.([^{}.]+)\}")
+_EMPTY = KindDefinition("")
+# A card tells every label of a fact of this kind, whether or not a rule asks for it.
+_LABELS_TOLD = frozenset({"procedure"})
+
+Names = Mapping[str, str]
+"""The kind of fact that each name of a sentence stands for."""
+
+
+@lru_cache(maxsize=64)
+def resource_types(rulebook: Rulebook, hook: str = "") -> tuple[str, ...]:
+    """The FHIR types that the rules of ``hook`` read (every rule that is on when it is "").
+
+    Patient comes first and is always there: nobody is judged without one. The order is that of
+    ``cds.chart.kinds.ALL_TYPES``. (The rulebook counts by identity.)
+    """
+    needs = _Needs(rulebook)
+    for rule in rulebook.rules:
+        if not hook or speaks_on(rule, hook):
+            needs.rule(rule)
+    return tuple(kind for kind in ALL_TYPES if kind == "Patient" or kind in needs.types)
+
+
+def coverage_read(review: Review, rulebook: Rulebook) -> dict[str, Coverage]:
+    """The coverage manifest of a review: of every type that the hook's rules read, no other."""
+    read = resource_types(rulebook, review.hook.name)
+    return {kind: state for kind, state in review.chart.coverage.items() if kind in read}
+
+
+@dataclass(slots=True)
+class _Needs:
+    """Collects types; each word, property and kind is followed once."""
+
+    rulebook: Rulebook
+    types: set[str] = field(default_factory=set)
+    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def rule(self, rule: Rule) -> None:
+        names = {clause.name: clause.kind for clause in rule.facts}
+        self._clauses(rule.facts, names)
+        card = rule.card
+        for let in rule.lets:
+            self._expression(let.value, names)
+        asked = [*rule.when, *(level.sentence for level in card.levels)]
+        asked += [sentence for choices in card.wordings.values() for _, sentence in choices]
+        asked += [offer.condition for offer in card.suggestions if offer.condition is not None]
+        self._sentences(asked, names)
+        said = [card.summary, card.why, card.uncertain, card.options]
+        said += [words for choices in card.wordings.values() for words, _ in choices]
+        said += [offer.label for offer in card.suggestions]
+        for name, asked_for in _PLACEHOLDER.findall("\n".join(said)):
+            if name in names:
+                self._property(names[name], asked_for)
+
+    # -- clauses and sentences --------------------------------------------------------------------
+
+    def _clauses(self, clauses: Iterable[FactClause], names: Names) -> None:
+        for clause in clauses:
+            self._kind(clause.kind)
+            if clause.kind == "source":
+                for kind in clause.concepts:
+                    self._unseen(kind)
+            for word in (*clause.concepts, *clause.excluded, *clause.terms, *clause.also):
+                self._word(clause.kind, word)
+            self._sentences(clause.where, names)
+
+    def _sentences(self, sentences: Iterable[Sentence], names: Names) -> None:
+        for sentence in sentences:
+            self._expression(sentence.test, names)
+
+    def _expression(self, node: object, names: Names) -> None:
+        for path in paths(node):
+            if path.name == COVERAGE:
+                self.types.add(path.field)
+            elif path.field and path.name in names:
+                self._property(names[path.name], path.field)
+        for test in tests(node):
+            if isinstance(test, Is) and not test.value.field and test.value.name in names:
+                for word in test.words:
+                    self._word(names[test.value.name], word)
+
+    # -- what they stand for ----------------------------------------------------------------------
+
+    def _is_new(self, *key: str) -> bool:
+        what, kind, name = key
+        known = (what, kind, name) in self._seen
+        self._seen.add((what, kind, name))
+        return not known
+
+    def _definition(self, kind: str) -> KindDefinition:
+        return self.rulebook.definitions.get(kind, _EMPTY)
+
+    def _kind(self, kind: str) -> None:
+        """A fact of the kind: where it is read, its profile, whether its sources were answered."""
+        if not self._is_new("kind", kind, ""):
+            return
+        self.types.update(TYPES_OF.get(kind, ()))
+        definition = self._definition(kind)
+        conditions = [item.condition for item in definition.profiles if item.condition is not None]
+        self._sentences(conditions, {"it": kind})
+        if kind in _LABELS_TOLD:
+            for label in definition.labels:
+                self._property(kind, label)
+        self._unseen(kind)
+
+    def _unseen(self, kind: str) -> None:
+        definition = self._definition(kind)
+        if definition.unseen is None or not self._is_new("unseen", kind, ""):
+            return
+        names = {clause.name: clause.kind for clause in definition.unseen_facts}
+        self._clauses(definition.unseen_facts, names)
+        self._sentences([definition.unseen], names)
+
+    def _word(self, kind: str, word: str) -> None:
+        """``is word``: a term of the pack; flags and value sets ask for nothing more."""
+        term = self._definition(kind).terms.get(word)
+        if term is None or not self._is_new("word", kind, word):
+            return
+        names = {"it": kind, **{clause.name: clause.kind for clause in term.facts}}
+        self._clauses(term.facts, names)
+        self._sentences([item for item in (term.means, term.unsure) if item is not None], names)
+
+    def _property(self, kind: str, name: str) -> None:
+        if not self._is_new("property", kind, name):
+            return
+        self.types.update(TYPES_BEHIND.get((kind, name), ()))
+        definition = self._definition(kind)
+        if (kind, name) == ("procedure", "ordered") and definition.orders_of:
+            self._kind("medication")
+        label = definition.labels.get(name)
+        if label is not None:
+            self._sentences([sentence for _, sentence in label.choices], {"it": kind})
