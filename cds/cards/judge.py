@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cds.cards.answer import Answer, answer
 from cds.chart.fields import Json
 from cds.chart.intake import Call
 from cds.chart.model import Chart
-from cds.chart.reader import Charts, read_call, read_charts
+from cds.chart.reader import Charts, Reader
 from cds.engine.frame import Hook
+from cds.engine.needs import interest
 from cds.engine.review import review
 from cds.rulebook.model import Rulebook
 from cds.values.problem import Problem
@@ -41,21 +43,23 @@ class Judged:
 
 def read_input(data: bytes, name: str, setting: Setting) -> Charts:
     """The charts of an input, read with the pack's words in the site's zone."""
-    return read_charts(
-        data, name, setting.rulebook.terminology, setting.zone, _understood(setting.rulebook)
-    )
+    return _reader(setting).read(data, name)
 
 
 def read_request(request: Json, name: str, setting: Setting) -> Charts:
     """The chart of a CDS Hooks request that is decoded already (fractions as Decimal)."""
-    return read_call(
-        request, name, setting.rulebook.terminology, setting.zone, _understood(setting.rulebook)
-    )
+    return _reader(setting).read_request(request, name)
 
 
-def _understood(rulebook: Rulebook) -> dict[str, frozenset[str]]:
-    """The modifier extensions that the pack understands, by kind of fact."""
-    return {kind: definition.understood for kind, definition in rulebook.definitions.items()}
+def _reader(setting: Setting) -> Reader:
+    today = setting.as_of.astimezone(setting.zone).date()
+    return _reader_on(setting.rulebook, setting.zone, setting.hook, today)
+
+
+@lru_cache(maxsize=64)
+def _reader_on(rulebook: Rulebook, zone: ZoneInfo, hook: str, today: date) -> Reader:
+    understood = {kind: item.understood for kind, item in rulebook.definitions.items()}
+    return Reader(rulebook.terminology, zone, understood, interest(rulebook, hook, today))
 
 
 def judge(charts: Charts, name: str, setting: Setting) -> Iterator[Judged]:

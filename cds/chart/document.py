@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import msgspec
+import simdjson
 
 from cds.chart.fields import Json
 from cds.values.problem import Place, Problem
 
 # What one compressed input may unfold to; a bomb is refused, a year of one patient's notes is not.
 MAX_BYTES = 512 * 1024 * 1024
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+decode = msgspec.json.Decoder(float_hook=Decimal).decode
+"""JSON bytes as Python objects, every digit kept. Raises what `UNREADABLE` lists."""
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError)
 
 
 @dataclass(slots=True)
@@ -29,29 +33,51 @@ class Documents:
     ndjson: bool = False
 
 
+def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> bytes:
+    """The text of an input: unpacked while it is gzip, without a byte order mark.
+
+    Raises ValueError, with what is wrong, when it is damaged, too large or empty.
+    """
+    text = _unzip(data, max_bytes).removeprefix(b"\xef\xbb\xbf")
+    if not text.strip():
+        raise ValueError("the input is empty")
+    return text
+
+
 def read_documents(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Documents:
     """The documents in ``data``; never raises. ``name`` is the input as the user named it."""
+    try:
+        return read_text(unpack(data, max_bytes), name)
+    except ValueError as error:
+        return Documents(problems=[unusable(error, name)])
+
+
+def unusable(error: ValueError, name: str) -> Problem:
+    """The problem of an input that `unpack` refused."""
+    accepted = _ACCEPTED if "empty" in str(error) else "gzip or plain JSON"
+    return Problem(Place(name), str(error), accepted, "file")
+
+
+def read_text(data: bytes, name: str) -> Documents:
+    """The documents in the text of an input; never raises."""
     found = Documents()
     try:
-        data = _unzip(data, max_bytes)
-    except ValueError as error:
-        found.problems.append(Problem(Place(name), str(error), "gzip or plain JSON", "file"))
-        return found
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if not data.strip():
-        found.problems.append(Problem(Place(name), "the input is empty", _ACCEPTED, "file"))
-        return found
-    try:
-        found.values.append((_decode(data), Place(name)))
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        RecursionError,
-        ValueError,
-        ArithmeticError,
-    ) as error:
+        found.values.append((decode(data), Place(name)))
+    except UNREADABLE as error:
         _read_lines(data, name, found, error)
     return found
+
+
+def parse_lazily(data: bytes) -> object:
+    """The document, of which Python objects are made when asked for; None where that fails.
+
+    It does not keep every digit of a fraction, and holds the parser as long as it lives.
+    """
+    try:
+        return simdjson.Parser().parse(data)
+    except (ValueError, RuntimeError, MemoryError):
+        # The exact reader says what is wrong, or reads what this one cannot: a very large integer.
+        return None
 
 
 _ACCEPTED = "a Bundle, a JSON array of resources, NDJSON, or a CDS Hooks request"
@@ -64,15 +90,9 @@ def _read_lines(data: bytes, name: str, found: Documents, whole: Exception) -> N
     for number, line in lines:
         place = Place(name, number)
         try:
-            found.values.append((_decode(line), place))
+            found.values.append((decode(line), place))
             good += 1
-        except (
-            msgspec.DecodeError,
-            UnicodeDecodeError,
-            RecursionError,
-            ValueError,
-            ArithmeticError,
-        ) as error:
+        except UNREADABLE as error:
             bad.append(
                 Problem(
                     place, f"this line is not JSON: {_reason(error)}", "one resource a line", "json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cds.chart.fields import (
     Json,
     as_list,
@@ -28,6 +30,13 @@ from cds.terminology.concept import Classification, read_concept
 from cds.values.moment import PartialDate
 from cds.values.quantity import Quantity, read_quantity
 
+# The kind of value set that says what an entry is, where rules ask for it by value set alone.
+CLASSIFIED_AS: Mapping[str, str] = {
+    "Condition": "condition",
+    "AllergyIntolerance": "allergy",
+    "Observation": "result",
+}
+
 
 def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
     """The record of a Condition; absent codes read as "absent"."""
@@ -45,9 +54,7 @@ def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
         dates=_condition_dates(resource, reading),
         modifiers=reading.modifiers("condition", resource),
         notes=tuple(note_texts(resource.get("note"))),
-        classification=reading.terminology.classify(
-            read_concept(resource.get("code")), "condition"
-        ),
+        classification=reading.classify(resource, "condition"),
     )
 
 
@@ -71,7 +78,6 @@ def _condition_dates(resource: Json, reading: Reading) -> dict[str, PartialDate]
 
 def read_allergy(resource: Json, reading: Reading) -> AllergyRecord:
     """The record of an AllergyIntolerance."""
-    concept = read_concept(resource.get("code"))
     return AllergyRecord(
         source=_source(resource),
         status=code_of(resource.get("clinicalStatus")) or "absent",
@@ -84,7 +90,7 @@ def read_allergy(resource: Json, reading: Reading) -> AllergyRecord:
         },
         dates={},
         modifiers=reading.modifiers("allergy", resource),
-        classification=reading.terminology.classify(concept, "allergy"),
+        classification=reading.classify(resource, "allergy"),
     )
 
 
@@ -108,7 +114,7 @@ def read_result(resource: Json, reading: Reading) -> ResultRecord:
         dates={name: date for name, date in dates.items() if date is not None},
         modifiers=reading.modifiers("result", resource),
         notes=tuple(note_texts(resource.get("note"))),
-        classification=reading.terminology.classify(read_concept(resource.get("code")), "result"),
+        classification=reading.classify(resource, "result"),
         value=_amount(resource.get("valueQuantity")),
         answer=_answer(resource, reading),
         high=_amount(ranges.get("high")),

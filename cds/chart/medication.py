@@ -55,6 +55,10 @@ class Reading:
     zone: ZoneInfo
     understood: Mapping[str, frozenset[str]]
 
+    def classify(self, resource: Json, kind: str) -> Classification:
+        """What the resource's `code` says that it is, among the value sets of a kind."""
+        return self.terminology.classify(read_concept(resource.get("code")), kind)
+
     def modifiers(self, kind: str, resource: Json) -> tuple[str, ...]:
         return tuple(unknown_modifiers(resource, self.understood.get(kind, frozenset())))
 

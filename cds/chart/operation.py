@@ -42,7 +42,7 @@ _SERVICES = {
 }
 # Where people write what no code says: how it is done, what the patient was told.
 _TEXTS = ("description", "comment", "patientInstruction", "instruction")
-_LINKS = ("basedOn", "partOf", "replaces", "appointment", "reasonReference", "request")
+LINKS = ("basedOn", "partOf", "replaces", "appointment", "reasonReference", "request")
 
 
 def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> OperationRecord:
@@ -68,7 +68,7 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
         starts=_starts(resource, kind, reading.zone),
         texts=_texts(resource, (*concepts, *details, *services)),
         links=_links(resource, reading),
-        identifiers=_identifiers(resource),
+        identifiers=identifiers_of(resource.get("identifier")),
         code_key=_code_key(concepts),
         resource=resource if drafted else None,
     )
@@ -190,7 +190,7 @@ def _texts(resource: Json, concepts: Iterable[CodeableConcept]) -> tuple[str, ..
 def _links(resource: Json, reading: Reading) -> tuple[str, ...]:
     keys = [
         reading.index.key(item)
-        for name in _LINKS
+        for name in LINKS
         for item in as_list(resource.get(name))
         if reference_of(item)
     ]
@@ -198,9 +198,10 @@ def _links(resource: Json, reading: Reading) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for key in keys if key.partition("/")[0] in OPERATION_TYPES))
 
 
-def _identifiers(resource: Json) -> tuple[str, ...]:
+def identifiers_of(value: object) -> tuple[str, ...]:
+    """The identifiers of an entry, each ``system|value``."""
     found = []
-    for item in objects(resource.get("identifier")):
+    for item in objects(value):
         value = as_text(item.get("value"))
         if value:
             found.append(f"{as_text(item.get('system'))}|{value}")

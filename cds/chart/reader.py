@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from cds.chart.courses import join_courses
+from cds.chart.document import Documents, flatten, parse_lazily, read_text, unpack, unusable
 from cds.chart.fields import Json, as_text
 from cds.chart.finding import (
+    CLASSIFIED_AS,
     read_allergy,
     read_condition,
     read_patient,
@@ -16,7 +18,8 @@ from cds.chart.finding import (
     read_statement,
     read_task,
 )
-from cds.chart.intake import Call, Intake, Submission, read_call_intake, read_intake
+from cds.chart.intake import Call, Intake, Submission
+from cds.chart.interest import EVERYTHING, UNCLASSIFIED, Interest
 from cds.chart.medication import (
     MEDICATION_TYPES,
     Reading,
@@ -35,6 +38,9 @@ from cds.chart.model import (
     TaskRecord,
 )
 from cds.chart.operation import OPERATION_TYPES, join_operations, read_operation
+from cds.chart.record import take_record, take_sifted
+from cds.chart.request import take_request
+from cds.chart.sieve import sift
 from cds.chart.version import Entry
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
@@ -49,51 +55,66 @@ class Charts:
     problems: tuple[Problem, ...]
 
 
-def read_charts(
-    data: bytes,
-    name: str,
-    terminology: Terminology,
-    zone: ZoneInfo,
-    understood: Mapping[str, frozenset[str]] | None = None,
-) -> Charts:
-    """The charts in ``data``. Never raises: what cannot be read is a problem, the rest goes on.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads inputs into charts with the words of a pack, in the site's zone.
 
-    ``understood`` lists, per kind of fact, the modifier extensions that the pack understands.
+    ``understood`` lists, per kind of fact, the modifier extensions that the pack understands;
+    ``interest`` what of a record is read at all. No method raises: what cannot be read is a
+    problem, the rest goes on.
     """
-    return _charts(read_intake(data, name), name, terminology, zone, understood)
 
+    terminology: Terminology
+    zone: ZoneInfo
+    understood: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    interest: Interest = EVERYTHING
 
-def read_call(
-    request: Json,
-    name: str,
-    terminology: Terminology,
-    zone: ZoneInfo,
-    understood: Mapping[str, frozenset[str]] | None = None,
-) -> Charts:
-    """The chart of a CDS Hooks request that is decoded already. Never raises."""
-    return _charts(read_call_intake(request, name), name, terminology, zone, understood)
+    def read(self, data: bytes, name: str) -> Charts:
+        """The charts of an input, one per patient; ``name`` is the input as the user named it."""
+        intake = Intake()
+        try:
+            text = unpack(data)
+        except ValueError as error:
+            intake.problems.append(unusable(error, name))
+            return self._charts(intake, name)
+        sieve = sift(parse_lazily(text), self.interest, exact=False)
+        if sieve is not None:
+            take_sifted(sieve, name, intake)
+        else:
+            self._take(read_text(text, name), name, intake)
+        return self._charts(intake, name)
 
+    def read_request(self, request: Json, name: str) -> Charts:
+        """The chart of a CDS Hooks request that is decoded already (fractions as Decimal)."""
+        intake = Intake()
+        take_request(request, name, intake, self.interest)
+        return self._charts(intake, name)
 
-def _charts(
-    intake: Intake,
-    name: str,
-    terminology: Terminology,
-    zone: ZoneInfo,
-    understood: Mapping[str, frozenset[str]] | None,
-) -> Charts:
-    reading = Reading(terminology, intake.index, zone, understood or {})
-    charts = tuple(_chart(submission, reading, name) for submission in intake.submissions)
-    return Charts(charts, intake.call, _problems(intake))
+    def _take(self, documents: Documents, name: str, intake: Intake) -> None:
+        """Takes documents that were read in full: a hook request, or any shape of record."""
+        intake.problems += documents.problems
+        roots = [root for value, _ in documents.values for root in flatten(value)]
+        if len(roots) == 1 and "hook" in roots[0] and "resourceType" not in roots[0]:
+            take_request(roots[0], name, intake, self.interest)
+        else:
+            take_record(documents, name, intake, self.interest)
+        if not intake.submissions and not intake.problems:
+            what = "the input holds no resources"
+            intake.problems.append(Problem(Place(name), what, "a record of a patient", "input"))
 
-
-def _problems(intake: Intake) -> tuple[Problem, ...]:
-    return tuple(sorted(set(intake.problems)))
+    def _charts(self, intake: Intake, name: str) -> Charts:
+        reading = Reading(self.terminology, intake.index, self.zone, self.understood)
+        charts = tuple(
+            _chart(submission, reading, name, self.interest) for submission in intake.submissions
+        )
+        return Charts(charts, intake.call, tuple(sorted(set(intake.problems))))
 
 
 class _Sheets:
     """The records of one patient while they are being read."""
 
-    def __init__(self) -> None:
+    def __init__(self, submission: Submission, interest: Interest) -> None:
+        self.submission, self.interest = submission, interest
         self.medications: list[MedicationRecord] = []
         self.operations: list[OperationRecord] = []
         self.conditions: list[ConditionRecord] = []
@@ -113,18 +134,28 @@ class _Sheets:
                 self.medications.append(read_medication(resource, reading, drafted=entry.drafted))
         elif kind in OPERATION_TYPES:
             self.operations.append(read_operation(resource, reading, drafted=entry.drafted))
+        elif kind in CLASSIFIED_AS:
+            self._read_classified(kind, resource, reading)
+        elif kind == "Task":
+            self.tasks.append(read_task(resource, reading))
+
+    def _read_classified(self, kind: str, resource: Json, reading: Reading) -> None:
+        """An entry that rules ask for by value set alone is read only if it is in one."""
+        if (
+            kind in self.interest.classified
+            and not reading.classify(resource, CLASSIFIED_AS[kind]).matches
+        ):
+            self.submission.ignore(kind, UNCLASSIFIED)
         elif kind == "Condition":
             self.conditions.append(read_condition(resource, reading))
         elif kind == "AllergyIntolerance":
             self.allergies.append(read_allergy(resource, reading))
-        elif kind == "Observation":
+        else:
             self.results.append(read_result(resource, reading))
-        elif kind == "Task":
-            self.tasks.append(read_task(resource, reading))
 
 
-def _chart(submission: Submission, reading: Reading, name: str) -> Chart:
-    sheets = _Sheets()
+def _chart(submission: Submission, reading: Reading, name: str, interest: Interest) -> Chart:
+    sheets = _Sheets(submission, interest)
     problems = list(submission.problems)
     for entry in submission.entries:
         try:

@@ -7,10 +7,12 @@ the definitions of their words ask for in turn, so another pack gets its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from functools import lru_cache
 
+from cds.chart.interest import Interest
 from cds.chart.kinds import ALL_TYPES, TYPES_BEHIND, TYPES_OF
 from cds.chart.model import Coverage
 from cds.engine.finding import Review
@@ -40,6 +42,41 @@ def resource_types(rulebook: Rulebook, hook: str = "") -> tuple[str, ...]:
         if not hook or speaks_on(rule, hook):
             needs.rule(rule)
     return tuple(kind for kind in ALL_TYPES if kind == "Patient" or kind in needs.types)
+
+
+# A day as written may be another day in the site's zone, and a little more room costs nothing.
+_MARGIN = timedelta(days=2)
+
+
+@lru_cache(maxsize=64)
+def interest(rulebook: Rulebook, hook: str, today: date) -> Interest:
+    """What the rules of ``hook`` (all of them when it is "") ask for of a record, judged today."""
+    rules = [rule for rule in rulebook.rules if not hook or speaks_on(rule, hook)]
+    kept_for = rulebook.definitions.get("procedure", _EMPTY).kept_for
+    since = today - timedelta(days=kept_for) - _MARGIN if kept_for else None
+    return Interest(
+        types=resource_types(rulebook, hook),
+        since=since.isoformat() if since is not None else "",
+        dated=frozenset(TYPES_OF["procedure"]) if since is not None else frozenset(),
+        classified=frozenset(
+            kind
+            for name in ("condition", "allergy", "result")
+            if all(clause.concepts for clause in _clauses(rulebook, rules) if clause.kind == name)
+            for kind in TYPES_OF[name]
+        ),
+    )
+
+
+def _clauses(rulebook: Rulebook, rules: Iterable[Rule]) -> Iterator[FactClause]:
+    """Every clause of the rules, and of the definitions of the words that they may use."""
+    for rule in rules:
+        yield from rule.facts
+    for definition in rulebook.definitions.values():
+        yield from definition.unseen_facts
+        for term in definition.terms.values():
+            yield from term.facts
+    for _, clause in rulebook.pack.census:
+        yield clause
 
 
 def coverage_read(review: Review, rulebook: Rulebook) -> dict[str, Coverage]:

@@ -19,7 +19,7 @@ from cds.rulebook.reading import Author, first
 _KEYS = (
     "kind", "parameters", "starts", "ends", "evidence", "caps", "hindsight", "profiles", "labels",
     "terms", "unseen", "unseen-facts", "understood", "topics", "aside", "orders-of",
-    "order-categories",
+    "order-categories", "kept-for",
 )  # fmt: skip
 _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
@@ -62,7 +62,24 @@ def read_definition(node: Node, author: Author) -> KindDefinition:
         aside=author.words(node, "aside"),
         orders_of=author.words(node, "orders-of"),
         order_categories=frozenset(author.words(node, "order-categories")),
+        kept_for=_kept_for(node, kind, author),
     )
+
+
+def _kept_for(node: Node, kind: str, author: Author) -> int:
+    """For how many days an entry matters at most; no number of the kind may look back further."""
+    if node.get("kept-for") is None:
+        return 0
+    place = first(node.get("kept-for")).place
+    value, unit = author.amount(node.get("kept-for"), "kept-for")
+    if kind != "procedure" or unit != "days" or value <= 0:
+        author.error(place, "only operations are kept for a number of days", "730 days", "value")
+        return 0
+    for name, parameter in read_parameters(node, author).items():
+        if parameter.unit == "days" and parameter.high > value:
+            what = f"'{name}' may look further ({parameter.high} days) than entries are kept"
+            author.error(place, what, f"at least {parameter.high} days", "value")
+    return int(value)
 
 
 def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:

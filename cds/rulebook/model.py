@@ -230,7 +230,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class KindDefinition:
-    """Everything the pack says about one kind of fact."""
+    """Everything the pack says about one kind of fact.
+
+    ``kept_for`` is how many days after its last date an entry may still matter; 0: always.
+    """
 
     kind: str
     evidence: tuple[EvidenceRow, ...] = ()
@@ -248,6 +251,7 @@ class KindDefinition:
     aside: tuple[str, ...] = ()
     orders_of: tuple[str, ...] = ()
     order_categories: frozenset[str] = frozenset()
+    kept_for: int = 0
 
 
 @dataclass(frozen=True, slots=True)

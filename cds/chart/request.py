@@ -1,0 +1,200 @@
+"""A CDS Hooks request: what is being ordered, and what was asked of the record and came.
+
+``context`` has the drafts; a ``prefetch`` key that is absent was not answered, one that is null or
+empty was: nothing was found (CDS Hooks 2.0, prefetch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cds.chart.document import flatten
+from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects
+from cds.chart.intake import (
+    READ_TYPES,
+    Call,
+    Intake,
+    Submission,
+    foreign,
+    has_next,
+    owners_of,
+    read_entries,
+)
+from cds.chart.interest import Interest
+from cds.chart.model import Coverage
+from cds.chart.references import identity, relative
+from cds.chart.sieve import Sieve
+from cds.chart.version import Entry
+from cds.values.problem import Place, Problem
+
+_SHARED = frozenset({"Medication", "Organization", "Practitioner", "PractitionerRole", "Location"})
+_FORBIDDEN = frozenset({"forbidden", "security", "login", "suppressed", "expired"})
+
+
+def take_request(request: Json, name: str, intake: Intake, interest: Interest) -> None:
+    """A hook request: `context` has the drafts, `prefetch` says what was asked and what came."""
+    context = as_object(request.get("context"))
+    hook = as_text(request.get("hook"))
+    patient = as_text(context.get("patientId")).removeprefix("Patient/")
+    selections = context.get("selections")
+    chosen = (
+        tuple(relative(as_text(item)) for item in selections if as_text(item))
+        if isinstance(selections, list)
+        else None
+    )
+    if not hook or not patient:
+        missing = "hook" if not hook else "context.patientId"
+        intake.problems.append(
+            Problem(Place(name), f"{missing} is missing", "a CDS Hooks request", "hook")
+        )
+        return
+    intake.call = Call(hook, patient, chosen)
+    submission = Submission(patient, None)
+    drafts = _drafts(context, name, intake)
+    fetched = _prefetched(as_object(request.get("prefetch")), name, intake, submission)
+    for entry in (*drafts, *fetched):
+        intake.index.add(entry.resource, entry.full_url)
+    for entry in drafts:
+        _take_own(submission, entry, name, intake)
+    drafted = {identity(entry.resource) for entry in drafts}
+    for entry in _sifted(fetched, drafts, submission, interest):
+        if entry.resource.get("resourceType") == "Patient":
+            if as_text(entry.resource.get("id")) not in (patient, ""):
+                intake.problems.append(foreign(entry.resource, identity(entry.resource), name))
+            elif submission.person is None:
+                submission.person = entry.resource
+        elif identity(entry.resource) not in drafted:
+            _take_own(submission, entry, name, intake)
+    intake.submissions.append(submission.settled(name))
+
+
+def _sifted(
+    fetched: list[Entry], drafts: list[Entry], submission: Submission, interest: Interest
+) -> list[Entry]:
+    """Those prefetched entries that somebody asks for; the others are counted."""
+    sieve = Sieve(interest, exact=True)
+    for entry in fetched:
+        sieve.add(entry.resource, entry.full_url)
+    found = sieve.entries(drafts)
+    for (kind, reason), count in sieve.ignored().items():
+        submission.ignore(kind, reason, count)
+    return found
+
+
+_CONTEXT_DRAFTS = ("draftOrders", "medications", "orders", "appointments", "dispatchedOrders")
+
+
+def _drafts(context: Json, name: str, intake: Intake) -> list[Entry]:
+    """Orders being written, appointments being booked; ids of `dispatchedOrders` are no drafts."""
+    found: list[Entry] = []
+    for key in _CONTEXT_DRAFTS:
+        for item in as_list(context.get(key)):
+            if isinstance(item, dict):
+                found += [entry.as_draft() for entry in read_entries(item, name, intake.problems)]
+    return found
+
+
+def _take_own(submission: Submission, entry: Entry, name: str, intake: Intake) -> None:
+    resource = entry.resource
+    if as_text(resource.get("resourceType")) in _SHARED:
+        return
+    owners = owners_of(resource, intake.index)
+    strangers = [owner for owner in owners if owner and owner != f"Patient/{submission.patient}"]
+    if strangers and len(strangers) == len(owners):
+        intake.problems.append(foreign(resource, strangers[0], name))
+        return
+    submission.put(entry)
+
+
+def _prefetched(prefetch: Json, name: str, intake: Intake, submission: Submission) -> list[Entry]:
+    """The prefetched resources; sets the coverage of each type (absent unless a key says more)."""
+    coverage = dict.fromkeys(READ_TYPES, Coverage.ABSENT)
+    found: list[Entry] = []
+    for key in sorted(prefetch):
+        value = prefetch[key]
+        entries, state = _prefetch_value(value, name, intake)
+        found += entries
+        for kind in _types_of(key, value, entries):
+            if kind in coverage:
+                coverage[kind] = _merged(coverage[kind], state)
+    submission.coverage = coverage
+    return found
+
+
+def _prefetch_value(value: object, name: str, intake: Intake) -> tuple[list[Entry], Coverage]:
+    root = as_object(value)
+    if not root:
+        # `null`: asked, and nothing was found (CDS Hooks 2.0, prefetch).
+        return [], Coverage.EMPTY
+    if root.get("resourceType") == "OperationOutcome":
+        return [], _outcome(root)
+    state = Coverage.SUPPLIED
+    for item in objects(root.get("entry")):
+        inner = as_object(item.get("resource"))
+        if inner.get("resourceType") == "OperationOutcome" and _is_error(inner):
+            state = _outcome(inner)
+    entries = [
+        entry for item in flatten(value) for entry in read_entries(item, name, intake.problems)
+    ]
+    if has_next(root):
+        state = _merged(state, Coverage.TRUNCATED)
+    if not entries and state is Coverage.SUPPLIED:
+        state = Coverage.EMPTY
+    return entries, state
+
+
+def _outcome(outcome: Json) -> Coverage:
+    codes = {code_of(issue.get("code")) for issue in objects(outcome.get("issue"))}
+    return Coverage.FORBIDDEN if codes & _FORBIDDEN else Coverage.FAILED
+
+
+def _is_error(outcome: Json) -> bool:
+    severities = {code_of(issue.get("severity")) for issue in objects(outcome.get("issue"))}
+    return bool(severities & {"error", "fatal"}) or not severities
+
+
+# When two keys speak of one type, the worse news counts.
+_WORSE = (
+    Coverage.ABSENT,
+    Coverage.EMPTY,
+    Coverage.SUPPLIED,
+    Coverage.TRUNCATED,
+    Coverage.FAILED,
+    Coverage.FORBIDDEN,
+)
+
+
+def _merged(left: Coverage, right: Coverage) -> Coverage:
+    return max(left, right, key=_WORSE.index)
+
+
+_KEY_WORDS = {
+    "medications": ("MedicationRequest",),
+    "meds": ("MedicationRequest",),
+    "prescriptions": ("MedicationRequest",),
+    "orders": ("MedicationRequest", "ServiceRequest"),
+    "statements": ("MedicationStatement",),
+    "dispenses": ("MedicationDispense",),
+    "administrations": ("MedicationAdministration",),
+    "problems": ("Condition",),
+    "allergies": ("AllergyIntolerance",),
+    "labs": ("Observation",),
+    "results": ("Observation",),
+}
+
+
+def _types_of(key: str, value: object, entries: Iterable[Entry]) -> list[str]:
+    """The types a prefetch key speaks of: its entries', its self link's, else its name's."""
+    found = {as_text(entry.resource.get("resourceType")) for entry in entries}
+    for link in objects(as_object(value).get("link")):
+        if code_of(link.get("relation")) == "self":
+            path = as_text(link.get("url")).partition("?")[0].rstrip("/").rpartition("/")[2]
+            found.add(path)
+    word = "".join(letter for letter in key.casefold() if letter.isalpha())
+    for kind in READ_TYPES:
+        name = kind.casefold()
+        if word in (name, name + "s", name.removesuffix("y") + "ies"):
+            found.add(kind)
+    if not found & set(READ_TYPES):
+        found.update(_KEY_WORDS.get(word, ()))
+    return sorted(found)
