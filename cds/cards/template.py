@@ -7,8 +7,7 @@ import re
 from cds.cards.markdown import cap, clean, escape
 from cds.cards.model import SUMMARY_LIMIT
 from cds.chart.model import MedicationRecord
-from cds.engine.binding import Bound
-from cds.engine.fact import Fact
+from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Finding
 from cds.engine.value import Missing, Value, Words, render
 from cds.rulebook.model import Rulebook

@@ -21,6 +21,9 @@ MAX_BYTES = 512 * 1024 * 1024
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """JSON bytes as Python objects, every digit kept. Raises what `UNREADABLE` lists."""
 
+encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
+"""Python objects as JSON bytes, which `decode` turns into the same objects."""
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError)
 
 

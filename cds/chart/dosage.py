@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from cds.chart.document import decode, encode_exactly
 from cds.chart.dose import has_rate, is_comparable, maxima, structured_dose, with_text
 from cds.chart.fields import Json, as_list, as_object, as_text
 from cds.chart.frequency import Frequency
@@ -93,6 +95,7 @@ class Regimen:
 
 
 _T = TypeVar("_T")
+_LONGEST_CACHED = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,27 @@ def read_regimen(
     ``strengths`` are those of the one ingredient asked for; of several that differ none is chosen.
     Never raises: what is absent or absurd is missing, in words.
     """
+    strengths = tuple(strengths)
+    try:
+        text = encode_exactly(dosages)
+    except (RecursionError, TypeError, ValueError):
+        text = b""
+    if not text or len(text) > _LONGEST_CACHED:
+        return _read_regimen(dosages, strengths, zone, product_is_text)
+    return _read_cached(text, strengths, zone, product_is_text)
+
+
+@lru_cache(maxsize=4096)
+def _read_cached(
+    text: bytes, strengths: tuple[Strength, ...], zone: ZoneInfo, product_is_text: bool
+) -> Regimen:
+    """The regimen of a Dosage list as JSON: a population's orders repeat the same few thousand."""
+    return _read_regimen(decode(text), strengths, zone, product_is_text)
+
+
+def _read_regimen(
+    dosages: object, strengths: Sequence[Strength], zone: ZoneInfo, product_is_text: bool
+) -> Regimen:
     product = _product(strengths)
     entries = [item for value in as_list(dosages) if (item := _as_dosage(value))]
     read = [_instruction(entry, product, zone, product_is_text) for entry in entries]

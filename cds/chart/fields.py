@@ -90,6 +90,8 @@ def unknown_modifiers(resource: Json, understood: frozenset[str]) -> list[str]:
 
     FHIR R4 §2.4: whoever does not understand one must not act on the resource.
     """
+    if "modifierExtension" not in resource and "implicitRules" not in resource:
+        return []
     urls = [as_text(item.get("url")) or "?" for item in objects(resource.get("modifierExtension"))]
     implicit = as_text(resource.get("implicitRules"))
     return sorted(

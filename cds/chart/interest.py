@@ -6,8 +6,10 @@ out. Nothing that a rule could ask for is left out, so no judgement depends on i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cds.chart.kinds import ALL_TYPES
 
@@ -56,38 +58,42 @@ _TELLING = frozenset(
     }
 )
 _QUIET = frozenset({"end", "reasonReference"})
-_DAY = len("YYYY-MM-DD")
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def is_wholly_before(resource: Mapping[str, object], since: str) -> bool:
+def telling(resource: Mapping[str, object]) -> frozenset[str]:
+    """The names of those elements that say when the entry was, or what it belongs to.
+
+    Takes a JSON object of either reader.
+    """
+    return _TELLING.intersection(resource.keys())
+
+
+def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since: str) -> bool:
     """Whether all that the entry tells lies before the day; False when that is not plain to see.
 
-    Takes a JSON object of either reader. Looks at texts alone, so a day is as written, in whatever
+    ``told`` is what `telling` gives. Looks at texts alone, so a day is as written, in whatever
     zone: the caller leaves room for that.
     """
-    telling = _TELLING.intersection(resource.keys())
-    dates = telling - _QUIET
+    dates = told - _QUIET
     if len(dates) != 1:
         return False
     (name,) = dates
-    if name not in _WHEN:
+    part = _WHEN.get(name)
+    if part is None:
         return False
-    value = resource[name]
-    if not _WHEN[name]:
-        ends = [value] + ([resource["end"]] if "end" in telling else [])
-    elif not hasattr(value, "keys"):
-        return False
+    value: Any = resource[name]
+    if not part:
+        first, last = value, resource["end"] if "end" in told else value
+    elif hasattr(value, "keys"):
+        last = value.get("end")
+        first = value.get(part)
+        first, last = last if first is None else first, first if last is None else last
     else:
-        ends = [value[part] for part in ("start", "end") if part in value]  # type: ignore[index,operator]
-    return bool(ends) and all(_is_day_before(end, since) for end in ends)
+        return False
+    return _is_day_before(first, since) and _is_day_before(last, since)
 
 
 def _is_day_before(value: object, since: str) -> bool:
     """Whether a date is at least a full day, and before ``since``."""
-    return (
-        isinstance(value, str)
-        and len(value) >= _DAY
-        and value[4] == "-" == value[7]
-        and value[:_DAY].replace("-", "").isdecimal()
-        and value[:_DAY] < since
-    )
+    return isinstance(value, str) and value < since and _DAY.match(value) is not None

@@ -63,63 +63,71 @@ class Reading:
         return tuple(unknown_modifiers(resource, self.understood.get(kind, frozenset())))
 
 
-def read_medication(resource: Json, reading: Reading, *, drafted: bool) -> MedicationRecord:
+def read_medication(
+    resource: Json, reading: Reading, named: Named, *, drafted: bool
+) -> MedicationRecord:
     """The record of one medication resource; what is missing stays missing, nothing raises.
+
+    ``named`` is what `medication_of` reads in it.
 
     The dose is read only where some value set knows the drug: nobody asks for the others'.
     """
     kind = as_text(resource.get("resourceType"))
-    source = SourceRef(kind, as_text(resource.get("id")) or "?")
-    classification, product, medication, resolved = _identify(resource, reading)
+    classification, product, medication, resolved = _identify(resource, reading, named)
     wanted = bool(classification.matches)
-    text_only = _is_text_only(classification)
-    regimen = (
-        read_regimen(
-            resource.get("dosageInstruction") or resource.get("dosage"),
-            _strengths(medication, product),
-            reading.zone,
-            product_is_text=text_only,
-        )
-        if wanted
-        else None
-    )
-    record = MedicationRecord(
-        source=source,
+    regimen = _regimen(resource, reading, classification, product, medication) if wanted else None
+    modifiers = reading.modifiers("medication", resource)
+    return MedicationRecord(
+        source=SourceRef(kind, as_text(resource.get("id")) or "?"),
         status=_status(resource),
         recorded=_recorded(resource, reading.zone),
-        attributes=_attributes(resource, kind, reading, drafted),
+        attributes=_attributes(resource, kind, modified=bool(modifiers), drafted=drafted),
         dates=_dates(resource, reading.zone, regimen),
-        modifiers=reading.modifiers("medication", resource),
+        modifiers=modifiers,
         notes=tuple(note_texts(resource.get("note"))),
         drafted=drafted,
         classification=classification,
         resolved=resolved,
         product=product,
         key=_key(classification, product),
-    )
-    if not wanted:
-        return replace(record, links=_links(resource, reading.index))
-    return replace(
-        record,
-        regimen=regimen,
-        supply=_supply(resource),
-        quantity=_quantity(resource),
-        refills=_refills(resource),
         links=_links(resource, reading.index),
-        reasons=_reasons(resource, reading),
-        categories=_categories(resource),
-        resource=resource if drafted else None,
+        regimen=regimen,
+        supply=_supply(resource) if wanted else None,
+        quantity=_quantity(resource) if wanted else None,
+        refills=_refills(resource) if wanted else 0,
+        reasons=_reasons(resource, reading) if wanted else (),
+        categories=_categories(resource) if wanted else (),
+        resource=resource if wanted and drafted else None,
+    )
+
+
+def _regimen(
+    resource: Json,
+    reading: Reading,
+    classification: Classification,
+    product: Product | None,
+    medication: Json | None,
+) -> Regimen:
+    return read_regimen(
+        resource.get("dosageInstruction") or resource.get("dosage"),
+        _strengths(medication, product),
+        reading.zone,
+        product_is_text=_is_text_only(classification),
     )
 
 
 # -- which drug ---------------------------------------------------------------------------------
 
 
+Named = tuple[CodeableConcept, object | None]
+"""The drug as a concept, and the reference to a Medication if that names it instead."""
+
+
 def _identify(
-    resource: Json, reading: Reading
+    resource: Json, reading: Reading, named: Named
 ) -> tuple[Classification, Product | None, Json | None, bool]:
     """Classification, product, the Medication resource if any, and whether it could be found."""
-    concept, reference = _medication_of(resource)
+    concept, reference = named
     medication = reading.index.resolve(reference, resource) if reference is not None else None
     if medication is not None:
         concept = read_concept(medication.get("code"))
@@ -134,7 +142,7 @@ def _identify(
     return classification, product, medication, resolved
 
 
-def _medication_of(resource: Json) -> tuple[CodeableConcept, object | None]:
+def medication_of(resource: Json) -> Named:
     """The concept and the reference, in the shapes of R4, STU3 and R5 (`CodeableReference`)."""
     inline = resource.get("medicationCodeableConcept")
     reference = resource.get("medicationReference")
@@ -264,13 +272,13 @@ def _status(resource: Json) -> str:
     return status
 
 
-def _attributes(resource: Json, kind: str, reading: Reading, drafted: bool) -> dict[str, str]:
+def _attributes(resource: Json, kind: str, *, modified: bool, drafted: bool) -> dict[str, str]:
     reported = resource.get("reportedBoolean") is True or bool(resource.get("reportedReference"))
     return {
         "resource": kind,
         "intent": code_of(resource.get("intent")) or "absent",
         "prohibited": "yes" if resource.get("doNotPerform") is True else "no",
-        "modified": "yes" if reading.modifiers("medication", resource) else "no",
+        "modified": "yes" if modified else "no",
         "reported": "yes" if reported else "no",
         "drafted": "yes" if drafted else "no",
     }
@@ -380,8 +388,7 @@ def _categories(resource: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.lower() for word in found if word))
 
 
-def read_list_statement(resource: Json, reading: Reading) -> Classification | None:
+def read_list_statement(concept: CodeableConcept, reading: Reading) -> Classification | None:
     """The classification of an entry that speaks of the whole list ("none known"), else None."""
-    concept, _ = _medication_of(resource)
     found = reading.terminology.classify(concept, "statement")
     return found if found.matches else None

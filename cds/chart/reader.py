@@ -23,6 +23,7 @@ from cds.chart.interest import EVERYTHING, UNCLASSIFIED, Interest
 from cds.chart.medication import (
     MEDICATION_TYPES,
     Reading,
+    medication_of,
     read_list_statement,
     read_medication,
 )
@@ -40,7 +41,7 @@ from cds.chart.model import (
 from cds.chart.operation import OPERATION_TYPES, join_operations, read_operation
 from cds.chart.record import take_record, take_sifted
 from cds.chart.request import take_request
-from cds.chart.sieve import sift
+from cds.chart.sieve import Asked, sift
 from cds.chart.version import Entry
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
@@ -68,6 +69,10 @@ class Reader:
     zone: ZoneInfo
     understood: Mapping[str, frozenset[str]] = field(default_factory=dict)
     interest: Interest = EVERYTHING
+    asked: Asked = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asked", Asked(self.terminology))
 
     def read(self, data: bytes, name: str) -> Charts:
         """The charts of an input, one per patient; ``name`` is the input as the user named it."""
@@ -77,7 +82,7 @@ class Reader:
         except ValueError as error:
             intake.problems.append(unusable(error, name))
             return self._charts(intake, name)
-        sieve = sift(parse_lazily(text), self.interest, exact=False)
+        sieve = sift(parse_lazily(text), self.interest, self.asked, exact=False)
         if sieve is not None:
             take_sifted(sieve, name, intake)
         else:
@@ -87,7 +92,7 @@ class Reader:
     def read_request(self, request: Json, name: str) -> Charts:
         """The chart of a CDS Hooks request that is decoded already (fractions as Decimal)."""
         intake = Intake()
-        take_request(request, name, intake, self.interest)
+        take_request(request, name, intake, self.interest, self.asked)
         return self._charts(intake, name)
 
     def _take(self, documents: Documents, name: str, intake: Intake) -> None:
@@ -95,9 +100,9 @@ class Reader:
         intake.problems += documents.problems
         roots = [root for value, _ in documents.values for root in flatten(value)]
         if len(roots) == 1 and "hook" in roots[0] and "resourceType" not in roots[0]:
-            take_request(roots[0], name, intake, self.interest)
+            take_request(roots[0], name, intake, self.interest, self.asked)
         else:
-            take_record(documents, name, intake, self.interest)
+            take_record(documents, name, intake, self.interest, self.asked)
         if not intake.submissions and not intake.problems:
             what = "the input holds no resources"
             intake.problems.append(Problem(Place(name), what, "a record of a patient", "input"))
@@ -127,11 +132,14 @@ class _Sheets:
         resource = entry.resource
         kind = as_text(resource.get("resourceType"))
         if kind in MEDICATION_TYPES:
-            found = read_list_statement(resource, reading)
+            named = medication_of(resource)
+            found = read_list_statement(named[0], reading)
             if found is not None:
                 self.statements.append(read_statement(resource, reading, found))
             else:
-                self.medications.append(read_medication(resource, reading, drafted=entry.drafted))
+                self.medications.append(
+                    read_medication(resource, reading, named, drafted=entry.drafted)
+                )
         elif kind in OPERATION_TYPES:
             self.operations.append(read_operation(resource, reading, drafted=entry.drafted))
         elif kind in CLASSIFIED_AS:

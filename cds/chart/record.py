@@ -16,18 +16,20 @@ from cds.chart.intake import (
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
 from cds.chart.references import identity
-from cds.chart.sieve import DRAFT_TYPES, Sieve, sift
+from cds.chart.sieve import DRAFT_TYPES, Asked, Sieve, sift
 from cds.chart.version import Entry
 from cds.values.problem import Place, Problem, Severity
 
 _SHARED = frozenset({"Medication", "Organization", "Practitioner", "PractitionerRole", "Location"})
 
 
-def take_record(documents: Documents, name: str, intake: Intake, interest: Interest) -> None:
+def take_record(
+    documents: Documents, name: str, intake: Intake, interest: Interest, asked: Asked
+) -> None:
     """Takes the documents of an input that is no hook request."""
     roots = [root for value, _ in documents.values for root in flatten(value)]
     _refuse_scalars(documents, intake, name)
-    sieve = sift(roots[0], interest, exact=True) if len(roots) == 1 else None
+    sieve = sift(roots[0], interest, asked, exact=True) if len(roots) == 1 else None
     if sieve is not None:
         take_sifted(sieve, name, intake)
     elif roots:
@@ -37,8 +39,11 @@ def take_record(documents: Documents, name: str, intake: Intake, interest: Inter
 def take_sifted(sieve: Sieve, name: str, intake: Intake) -> None:
     """Takes the whole record of one patient; what is not in it is empty, not unknown."""
     _take_entries(sieve.entries(), name, intake, sieve.interest, Coverage.EMPTY)
+    (submission,) = intake.submissions
     for (kind, reason), count in sieve.ignored().items():
-        intake.submissions[0].ignore(kind, reason, count)
+        submission.ignore(kind, reason, count)
+        if kind in submission.coverage:
+            submission.coverage[kind] = Coverage.SUPPLIED
 
 
 def _take_roots(roots: list[Json], name: str, intake: Intake, interest: Interest) -> None:

@@ -29,9 +29,11 @@ class Index:
 
     def __init__(self) -> None:
         self._by_reference: dict[str, Json] = {}
+        self._keys: dict[str, str] = {}
 
     def add(self, resource: Json, full_url: str = "") -> None:
         name = identity(resource)
+        self._keys.clear()
         for key in (full_url, name):
             if key:
                 self._by_reference.setdefault(key, resource)
@@ -52,8 +54,13 @@ class Index:
 
     def key(self, value: object) -> str:
         """One name for whatever the reference points to, the same for every way to write it."""
-        target = self.resolve(value)
-        return (identity(target) if target is not None else "") or relative(reference_of(value))
+        reference = reference_of(value)
+        found = self._keys.get(reference)
+        if found is None:
+            target = self.resolve(value)
+            found = (identity(target) if target is not None else "") or relative(reference)
+            self._keys[reference] = found
+        return found
 
 
 def _contained(name: str, holder: Json | None) -> Json | None:

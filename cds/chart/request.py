@@ -23,7 +23,7 @@ from cds.chart.intake import (
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
 from cds.chart.references import identity, relative
-from cds.chart.sieve import Sieve
+from cds.chart.sieve import Asked, Sieve
 from cds.chart.version import Entry
 from cds.values.problem import Place, Problem
 
@@ -31,7 +31,9 @@ _SHARED = frozenset({"Medication", "Organization", "Practitioner", "Practitioner
 _FORBIDDEN = frozenset({"forbidden", "security", "login", "suppressed", "expired"})
 
 
-def take_request(request: Json, name: str, intake: Intake, interest: Interest) -> None:
+def take_request(
+    request: Json, name: str, intake: Intake, interest: Interest, asked: Asked
+) -> None:
     """A hook request: `context` has the drafts, `prefetch` says what was asked and what came."""
     context = as_object(request.get("context"))
     hook = as_text(request.get("hook"))
@@ -57,7 +59,7 @@ def take_request(request: Json, name: str, intake: Intake, interest: Interest) -
     for entry in drafts:
         _take_own(submission, entry, name, intake)
     drafted = {identity(entry.resource) for entry in drafts}
-    for entry in _sifted(fetched, drafts, submission, interest):
+    for entry in _sifted(fetched, drafts, submission, Sieve(interest, exact=True, asked=asked)):
         if entry.resource.get("resourceType") == "Patient":
             if as_text(entry.resource.get("id")) not in (patient, ""):
                 intake.problems.append(foreign(entry.resource, identity(entry.resource), name))
@@ -69,12 +71,15 @@ def take_request(request: Json, name: str, intake: Intake, interest: Interest) -
 
 
 def _sifted(
-    fetched: list[Entry], drafts: list[Entry], submission: Submission, interest: Interest
+    fetched: list[Entry], drafts: list[Entry], submission: Submission, sieve: Sieve
 ) -> list[Entry]:
     """Those prefetched entries that somebody asks for; the others are counted."""
-    sieve = Sieve(interest, exact=True)
     for entry in fetched:
-        sieve.add(entry.resource, entry.full_url)
+        kind = as_text(entry.resource.get("resourceType"))
+        if kind in sieve.interest.types:
+            sieve.add(kind, entry.resource, entry.full_url)
+        else:
+            sieve.count(kind)
     found = sieve.entries(drafts)
     for (kind, reason), count in sieve.ignored().items():
         submission.ignore(kind, reason, count)

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from cds.engine.fact import Fact
+from cds.engine.fact import Bound
 from cds.engine.sheet import Sheet
 from cds.engine.value import Value
 from cds.rulebook.model import FactClause
 from cds.values.truth import Truth, any_of
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A fact that a clause is or may be about."""
-
-    fact: Fact
-    truth: Truth
-
 
 _NO_CLAUSES: Mapping[str, FactClause] = {}
 

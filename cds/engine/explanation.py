@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cds.engine.binding import Bound, Scope
+from cds.engine.binding import Scope
 from cds.engine.expression import Expression
-from cds.engine.fact import Fact
+from cds.engine.fact import Bound, Fact
 from cds.engine.trace import Step
 from cds.engine.value import Count, Missing, Moment, Words, render
 from cds.rulebook import syntax
@@ -27,6 +27,16 @@ class Explanation:
     def __init__(self, expression: Expression, passed_over: PassedOver) -> None:
         self._expression = expression
         self._passed_over = passed_over
+        # By identity, with the node itself, so that no other can come to have its identity.
+        self._mentioned: dict[int, tuple[object, tuple[str, ...], tuple[syntax.Path, ...]]] = {}
+
+    def _names_in(self, test: object) -> tuple[tuple[str, ...], tuple[syntax.Path, ...]]:
+        """The fact names that a test asks about by themselves, and the paths that it reads."""
+        found = self._mentioned.get(id(test))
+        if found is None:
+            names = tuple(name for name, _ in syntax.names(test))
+            found = self._mentioned[id(test)] = test, names, tuple(syntax.paths(test))
+        return found[1], found[2]
 
     def explain(self, test: object, scope: Scope, text: str = "") -> Step:
         """What was judged, down to the facts: truth, the facts behind it, and what is missing."""
@@ -43,9 +53,8 @@ class Explanation:
                 return self._leaf(test, scope, truth, text)
 
     def _leaf(self, test: object, scope: Scope, truth: Truth, text: str) -> Step:
-        names = dict.fromkeys(
-            [name for name, _ in syntax.names(test)] + [path.name for path in syntax.paths(test)]
-        )
+        asked, paths = self._names_in(test)
+        names = dict.fromkeys((*asked, *(path.name for path in paths)))
         bounds = [bound for name in names for bound in scope.bounds(name)]
         sources = tuple(
             dict.fromkeys(str(source) for bound in bounds for source in bound.fact.sources)
@@ -56,13 +65,14 @@ class Explanation:
 
     def _values(self, test: object, scope: Scope) -> tuple[str, ...]:
         found = []
-        for path in syntax.paths(test):
+        names, paths = self._names_in(test)
+        for path in paths:
             if path.field and len(scope.bounds(path.name)) == 1:
                 value = scope.bounds(path.name)[0].fact.value(path.field)
                 found.append(f"{path.text} = {render(value)}")
             elif path.name in scope.lets:
                 found.append(f"{path.name} = {render(scope.lets[path.name])}")
-        for name, _ in syntax.names(test):
+        for name in names:
             clause = scope.clauses.get(name)
             if clause is not None and clause.concepts:
                 found += [f"not so: {_state(fact)}" for fact in self._passed_over(clause, scope)]
@@ -75,13 +85,14 @@ class Explanation:
         if truth is not Truth.UNKNOWN:
             return ()
         found: list[str] = []
-        for path in syntax.paths(test):
+        names, paths = self._names_in(test)
+        for path in paths:
             for bound in scope.bounds(path.name):
                 found += _doubt(bound.fact, path.field)
             value = scope.lets.get(path.name)
             if isinstance(value, Missing):
                 found.append(value.reason)
-        for name, _ in [*syntax.names(test), *((path.name, 0) for path in syntax.paths(test))]:
+        for name in (*names, *(path.name for path in paths)):
             found += scope.unanswered.get(name, ())
         if isinstance(test, syntax.Is) and not test.value.field:
             for bound in bounds:

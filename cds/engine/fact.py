@@ -129,6 +129,14 @@ class Fact:
         return any(record.classification.readable for record in records)
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A fact that a clause is or may be about."""
+
+    fact: Fact
+    truth: Truth
+
+
 _DOUBTFUL = (Certainty.SHAPE, Certainty.CONFLICT)
 
 

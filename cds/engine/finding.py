@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cds.chart.model import Chart
-from cds.engine.binding import Bound
+from cds.engine.fact import Bound
 from cds.engine.frame import Clock, Hook
 from cds.engine.trace import Step
 from cds.engine.value import Value

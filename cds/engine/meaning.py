@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cds.engine.binding import Bound, Scope
+from cds.engine.binding import Scope
 from cds.engine.context import contextual_readers
 from cds.engine.course import stands_alone
 from cds.engine.explanation import Explanation
 from cds.engine.expression import Expression
-from cds.engine.fact import Fact
+from cds.engine.fact import Bound, Fact
 from cds.engine.properties import Reader
 from cds.engine.sheet import Lexicon, Sheet
 from cds.engine.value import Count, Missing, Value, Words
@@ -131,12 +131,18 @@ class Meanings(Lexicon):
 
     def bind(self, clause: FactClause, scope: Scope) -> None:
         """Binds the clause's name in the scope to every fact that it is or may be about."""
-        found = []
-        for fact in self._candidates(clause, scope.sheet):
-            truth = self._truth_of(clause, scope, fact)
-            if truth is not Truth.NO:
-                found.append(Bound(fact, truth))
-        scope.sets[clause.name] = tuple(found)
+        key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
+        # What a clause binds depends on the sheet alone, unless its own conditions name others.
+        found = scope.sheet.bound.get(key) if not clause.where else None
+        if found is None:
+            found = tuple(
+                Bound(fact, truth)
+                for fact in self._candidates(clause, scope.sheet)
+                if (truth := self._truth_of(clause, scope, fact)) is not Truth.NO
+            )
+            if not clause.where:
+                scope.sheet.bound[key] = found
+        scope.sets[clause.name] = found
         reasons = self.unanswered(clause, scope.sheet)
         if reasons:
             scope.unanswered[clause.name] = reasons

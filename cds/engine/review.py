@@ -13,7 +13,8 @@ from math import prod
 
 from cds.chart.model import Chart, MedicationRecord
 from cds.engine.agenda import Agenda, agenda
-from cds.engine.binding import Bound, Scope
+from cds.engine.binding import Scope
+from cds.engine.fact import Bound
 from cds.engine.finding import Finding, Review, Verdict
 from cds.engine.frame import Clock, Hook
 from cds.engine.meaning import Meanings

@@ -16,7 +16,7 @@ from cds.chart.model import (
     StatementRecord,
 )
 from cds.engine.exposure import Judge
-from cds.engine.fact import Fact
+from cds.engine.fact import Bound, Fact
 from cds.engine.frame import Clock, Hook
 from cds.engine.planned import judge_operation
 from cds.engine.properties import READERS, Reader, words
@@ -41,6 +41,7 @@ class Sheet:
         self.chart, self.rulebook, self.hook, self.clock = chart, rulebook, hook, clock
         self.lexicon = words
         self.now = Moment(clock.today, clock.now, clock.now)
+        self.bound: dict[tuple[object, ...], tuple[Bound, ...]] = {}
         self._facts: dict[str, tuple[Fact, ...]] = {}
         self._by_concept: dict[str, dict[str, tuple[Fact, ...]]] = {}
         self._readers: dict[str, dict[str, Reader]] = {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from cds.values.quantity import Quantity
 
 
-@dataclass(frozen=True, slots=True)
-class Coding:
+# Tuples, since a concept is made and hashed for every entry of every record.
+class Coding(NamedTuple):
     """FHIR Coding: "" where a part is absent."""
 
     system: str
@@ -17,8 +18,7 @@ class Coding:
     display: str
 
 
-@dataclass(frozen=True, slots=True)
-class CodeableConcept:
+class CodeableConcept(NamedTuple):
     """FHIR CodeableConcept; hashable. ``text`` is "" when absent."""
 
     codings: tuple[Coding, ...]

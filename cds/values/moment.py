@@ -149,7 +149,13 @@ def read_date(text: object, zone: ZoneInfo) -> PartialDate:
     two, where the clocks go back). Second 60 is read as 59, digits beyond microseconds are dropped.
     Raises ValueError for anything else, with what is accepted.
     """
-    match = _FORM.fullmatch(text.strip()) if isinstance(text, str) else None
+    return _read_date(text if isinstance(text, str) else _shown(text), zone)
+
+
+# The dates of one record are much the same: an order's stands on its dispense and its encounter.
+@lru_cache(maxsize=16_384)
+def _read_date(text: str, zone: ZoneInfo) -> PartialDate:
+    match = _FORM.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{_shown(text)} is not a FHIR date: {_DATE}")
     try:
