@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cds.chart.document import Documents, flatten
-from cds.chart.fields import Json, as_text, code_of
+from cds.chart.fields import Json, code_of
 from cds.chart.intake import (
     READ_TYPES,
     Intake,
@@ -60,7 +60,7 @@ def _take_entries(
         intake.index.add(entry.resource, entry.full_url)
     drafts_known = [entry.as_draft() if _is_draft(entry.resource) else entry for entry in entries]
     for submission in _by_patient(drafts_known, name, intake):
-        present = {as_text(entry.resource.get("resourceType")) for entry in submission.entries}
+        present = {entry.kind for entry in submission.entries}
         truncated = missing is Coverage.TRUNCATED
         for kind in READ_TYPES:
             if kind in interest.types:
@@ -94,13 +94,13 @@ def _by_patient(entries: list[Entry], name: str, intake: Intake) -> list[Submiss
     """One submission per Patient resource; per subject where no Patient is there at all."""
     people: dict[str, Submission] = {}
     for entry in entries:
-        if entry.resource.get("resourceType") == "Patient":
+        if entry.kind == "Patient":
             key = identity(entry.resource) or entry.full_url or "Patient/?"
             people.setdefault(key, Submission(key.removeprefix("Patient/"), entry.resource))
     anonymous = not people
     loose: list[Entry] = []
     for entry in entries:
-        kind = as_text(entry.resource.get("resourceType"))
+        kind = entry.kind
         if kind in ("Patient", "Medication"):
             continue
         if kind in _SHARED:
@@ -131,7 +131,7 @@ def _place_loose(
 ) -> None:
     """Entries that name nobody: the only patient's, or a problem."""
     for entry in entries:
-        kind = as_text(entry.resource.get("resourceType"))
+        kind = entry.kind
         if kind not in READ_TYPES:
             if len(people) == 1:
                 next(iter(people.values())).ignore(kind)

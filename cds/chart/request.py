@@ -54,13 +54,14 @@ def take_request(
     submission = Submission(patient, None)
     drafts = _drafts(context, name, intake)
     fetched = _prefetched(as_object(request.get("prefetch")), name, intake, submission)
-    for entry in (*drafts, *fetched):
+    kept = _sifted(fetched, drafts, submission, Sieve(interest, exact=True, asked=asked))
+    for entry in (*drafts, *kept):
         intake.index.add(entry.resource, entry.full_url)
     for entry in drafts:
         _take_own(submission, entry, name, intake)
     drafted = {identity(entry.resource) for entry in drafts}
-    for entry in _sifted(fetched, drafts, submission, Sieve(interest, exact=True, asked=asked)):
-        if entry.resource.get("resourceType") == "Patient":
+    for entry in kept:
+        if entry.kind == "Patient":
             if as_text(entry.resource.get("id")) not in (patient, ""):
                 intake.problems.append(foreign(entry.resource, identity(entry.resource), name))
             elif submission.person is None:
@@ -75,7 +76,7 @@ def _sifted(
 ) -> list[Entry]:
     """Those prefetched entries that somebody asks for; the others are counted."""
     for entry in fetched:
-        kind = as_text(entry.resource.get("resourceType"))
+        kind = entry.kind
         if kind in sieve.interest.types:
             sieve.add(kind, entry.resource, entry.full_url)
         else:
@@ -188,18 +189,25 @@ _KEY_WORDS = {
 }
 
 
+# A type by its own name, singular or plural.
+_NAMED = {
+    form: kind
+    for kind in READ_TYPES
+    for name in [kind.casefold()]
+    for form in (name, name + "s", name.removesuffix("y") + "ies")
+}
+
+
 def _types_of(key: str, value: object, entries: Iterable[Entry]) -> list[str]:
     """The types a prefetch key speaks of: its entries', its self link's, else its name's."""
-    found = {as_text(entry.resource.get("resourceType")) for entry in entries}
+    found = {entry.kind for entry in entries}
     for link in objects(as_object(value).get("link")):
         if code_of(link.get("relation")) == "self":
             path = as_text(link.get("url")).partition("?")[0].rstrip("/").rpartition("/")[2]
             found.add(path)
     word = "".join(letter for letter in key.casefold() if letter.isalpha())
-    for kind in READ_TYPES:
-        name = kind.casefold()
-        if word in (name, name + "s", name.removesuffix("y") + "ies"):
-            found.add(kind)
-    if not found & set(READ_TYPES):
+    if word in _NAMED:
+        found.add(_NAMED[word])
+    if found.isdisjoint(READ_TYPES):
         found.update(_KEY_WORDS.get(word, ()))
     return sorted(found)

@@ -127,7 +127,7 @@ class Sieve:
         """Old entries that are bound to one that is kept, directly or by way of another."""
         keys: set[str] = set()
         for entry in kept:
-            if entry.resource.get("resourceType") in OPERATION_TYPES:
+            if entry.kind in OPERATION_TYPES:
                 keys |= _keys(entry.resource, entry.full_url)
         found: list[Entry] = []
         kin = self._explained()

@@ -26,6 +26,11 @@ class Entry:
     full_url: str = ""
     drafted: bool = False
 
+    @property
+    def kind(self) -> str:
+        """The resource's type."""
+        return as_text(self.resource.get("resourceType"))
+
     def as_draft(self) -> Entry:
         return replace(self, drafted=True)
 
