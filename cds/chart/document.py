@@ -24,7 +24,9 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode
 encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
 """Python objects as JSON bytes, which `decode` turns into the same objects."""
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, ArithmeticError)
+UNREADABLE = (
+    msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, ValueError, ArithmeticError,
+)  # fmt: skip
 
 
 @dataclass(slots=True)

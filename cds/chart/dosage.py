@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from cds.chart.document import decode, encode_exactly
+from cds.chart.document import UNREADABLE, decode, encode_exactly
 from cds.chart.dose import has_rate, is_comparable, maxima, structured_dose, with_text
 from cds.chart.fields import Json, as_list, as_object, as_text
 from cds.chart.frequency import Frequency
@@ -125,11 +125,12 @@ def read_regimen(
     strengths = tuple(strengths)
     try:
         text = encode_exactly(dosages)
-    except (RecursionError, TypeError, ValueError):
-        text = b""
-    if not text or len(text) > _LONGEST_CACHED:
-        return _read_regimen(dosages, strengths, zone, product_is_text)
-    return _read_cached(text, strengths, zone, product_is_text)
+        if len(text) <= _LONGEST_CACHED:
+            return _read_cached(text, strengths, zone, product_is_text)
+    except UNREADABLE:
+        # A number or a text that JSON cannot say, or too deep a nesting: read as it is.
+        pass
+    return _read_regimen(dosages, strengths, zone, product_is_text)
 
 
 @lru_cache(maxsize=4096)
