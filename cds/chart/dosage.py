@@ -122,28 +122,6 @@ def read_regimen(
     ``strengths`` are those of the one ingredient asked for; of several that differ none is chosen.
     Never raises: what is absent or absurd is missing, in words.
     """
-    strengths = tuple(strengths)
-    try:
-        text = encode_exactly(dosages)
-        if len(text) <= _LONGEST_CACHED:
-            return _read_cached(text, strengths, zone, product_is_text)
-    except UNREADABLE:
-        # A number or a text that JSON cannot say, or too deep a nesting: read as it is.
-        pass
-    return _read_regimen(dosages, strengths, zone, product_is_text)
-
-
-@lru_cache(maxsize=4096)
-def _read_cached(
-    text: bytes, strengths: tuple[Strength, ...], zone: ZoneInfo, product_is_text: bool
-) -> Regimen:
-    """The regimen of a Dosage list as JSON: a population's orders repeat the same few thousand."""
-    return _read_regimen(decode(text), strengths, zone, product_is_text)
-
-
-def _read_regimen(
-    dosages: object, strengths: Sequence[Strength], zone: ZoneInfo, product_is_text: bool
-) -> Regimen:
     product = _product(strengths)
     entries = [item for value in as_list(dosages) if (item := _as_dosage(value))]
     read = [_instruction(entry, product, zone, product_is_text) for entry in entries]
@@ -166,6 +144,30 @@ def _read_regimen(
         ),
         written=tuple(dict.fromkeys(pair for item in used for pair in item.dose.written)),
     )
+
+
+def regimen_of(
+    dosages: object, strengths: Sequence[Strength], zone: ZoneInfo, *, product_is_text: bool = False
+) -> Regimen:
+    """What `read_regimen` gives, remembered: a population's orders repeat a few thousand dosages.
+
+    For ``dosages`` as they came from JSON.
+    """
+    try:
+        text = encode_exactly(dosages)
+        if len(text) <= _LONGEST_CACHED:
+            return _remembered(text, tuple(strengths), zone, product_is_text)
+    except UNREADABLE:
+        # A text that JSON cannot say (half of a surrogate pair), or too deep: read as it is.
+        pass
+    return read_regimen(dosages, strengths, zone, product_is_text=product_is_text)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(
+    text: bytes, strengths: tuple[Strength, ...], zone: ZoneInfo, product_is_text: bool
+) -> Regimen:
+    return read_regimen(decode(text), strengths, zone, product_is_text=product_is_text)
 
 
 def _as_dosage(value: object) -> Json:

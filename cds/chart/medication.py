@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from cds.chart.dosage import Regimen, Strength, read_regimen
+from cds.chart.dosage import Regimen, Strength, regimen_of
 from cds.chart.fields import (
     Json,
     as_list,
@@ -108,7 +108,7 @@ def _regimen(
     product: Product | None,
     medication: Json | None,
 ) -> Regimen:
-    return read_regimen(
+    return regimen_of(
         resource.get("dosageInstruction") or resource.get("dosage"),
         _strengths(medication, product),
         reading.zone,
