@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from cds.chart.model import MedicationRecord
 from cds.engine.fact import Fact
-from cds.engine.properties import words
+from cds.engine.properties import latest, words
 from cds.engine.sheet import Sheet
-from cds.engine.value import Missing, Span, Value
+from cds.engine.value import Missing, Moment, Span, Value
 from cds.values.moment import DayRange
 from cds.values.truth import Truth
 
@@ -23,6 +23,39 @@ def because(sheet: Sheet, fact: Fact) -> Value:
         if span.because and span.contains(sheet.clock.today) is not Truth.NO
     ]
     return words(*found, *exposure.conflicts)
+
+
+def start(sheet: Sheet, fact: Fact) -> Value:
+    """First day of the latest exposure; of a draft, the day from which it is to be taken.
+
+    A draft begins today unless it names a later day: nobody has taken any of it yet.
+    """
+    exposure = sheet.judged(fact).exposure
+    assert exposure is not None
+    starts = [span.start for span in exposure.taken.spans if span.start is not None]
+    if starts:
+        return Moment(max(starts, key=latest))
+    if exposure.drafted:
+        drafts = [reading.record for reading in exposure.readings if reading.record.drafted]
+        return min((_begins(sheet, draft) for draft in drafts), key=lambda moment: moment.days.earliest)
+    for reading in exposure.readings:
+        for name in ("bounds-start", "authored"):
+            if name in reading.record.dates:
+                return Moment.of(reading.record.dates[name])
+    return Missing(f"when {fact.name} begins is not recorded")
+
+
+def _begins(sheet: Sheet, draft: MedicationRecord) -> Moment:
+    """When a draft begins, never before the moment of judging."""
+    now = sheet.clock.now
+    today = sheet.clock.today
+    for name in sheet.definition("medication").starts.get(draft.source.type, ()):
+        date = draft.dates.get(name)
+        if date is None or date.days.latest <= today.latest:
+            continue
+        days = DayRange(max(date.days.earliest, today.earliest), date.days.latest)
+        return Moment(days, max(date.first, now), date.last, date.text)
+    return Moment(today, now, now)
 
 
 def route(sheet: Sheet, fact: Fact) -> Value:

@@ -69,23 +69,10 @@ def _end(fact: Fact) -> Value:
     assert fact.exposure is not None
     spans = fact.exposure.taken.spans
     ends = [FOREVER if span.end is None or span.assumed else span.end for span in spans]
-    return Moment(max(ends, key=_latest)) if ends else Never()
+    return Moment(max(ends, key=latest)) if ends else Never()
 
 
-def _start(fact: Fact) -> Value:
-    assert fact.exposure is not None
-    spans = fact.exposure.taken.spans
-    starts = [span.start for span in spans if span.start is not None]
-    if starts:
-        return Moment(max(starts, key=_latest))
-    for record in _medications(fact):
-        for name in ("bounds-start", "authored"):
-            if name in record.dates:
-                return Moment.of(record.dates[name])
-    return Missing(f"when {fact.name} begins is not recorded")
-
-
-def _latest(day: DayRange) -> tuple[int, int]:
+def latest(day: DayRange) -> tuple[int, int]:
     return day.latest.toordinal(), day.earliest.toordinal()
 
 
@@ -163,7 +150,6 @@ def _valuesets(found: list[Classification]) -> list[str]:
 _MEDICATION: Mapping[str, Reader] = {
     "name": _name,
     "source": _sources,
-    "start": _start,
     "end": _end,
     "exposure": _spans("taken"),
     "possibility": _spans("possible"),

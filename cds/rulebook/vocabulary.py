@@ -16,7 +16,7 @@ _COMMON = {
 PROPERTIES: Mapping[str, Mapping[str, str]] = {
     "medication": {
         **_COMMON,
-        "start": "first day of the latest exposure",
+        "start": "first day of the latest exposure; of a draft, the day from which it is to be taken",
         "end": "last day of the latest exposure that has begun",
         "exposure": "the days on which it was taken",
         "possibility": "the days on which it may have been taken",
