@@ -49,6 +49,11 @@ class Explanation:
             case syntax.Not(inner) | syntax.CouldBe(inner) | syntax.Unsure(inner):
                 inside = self.explain(inner, scope)
                 return Step(text or _NEGATIONS[type(test)], truth, (inside,))
+            case syntax.Every(name=name, test=inner):
+                each = (scope.narrowed(name, bound) for bound in scope.bounds(name))
+                steps = tuple(self.explain(inner, narrowed) for narrowed in each)
+                missing = scope.unanswered.get(name, ()) if truth is Truth.UNKNOWN else ()
+                return Step(text or syntax.spoken(test), truth, steps, missing=missing)
             case _:
                 return self._leaf(test, scope, truth, text)
 
