@@ -111,7 +111,8 @@ class Explanation:
     def _doubts_of(self, bound: Bound, clause: FactClause | None, scope: Scope) -> list[str]:
         """Why it is not certain that a fact is what its clause asks for."""
         found = _reasons_of(bound)
-        for word in (*clause.terms, *clause.also) if clause is not None else ():
+        words = (*clause.concepts, *clause.terms, *clause.also) if clause is not None else ()
+        for word in words:
             if self._expression.word_test(scope, bound.fact, word) is Truth.UNKNOWN:
                 found += scope.sheet.reasons(bound.fact, word)
         return found

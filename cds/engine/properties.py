@@ -73,6 +73,7 @@ def _end(fact: Fact) -> Value:
 
 
 def latest(day: DayRange) -> tuple[int, int]:
+    """What sorts days by their last possible one, then by their first."""
     return day.latest.toordinal(), day.earliest.toordinal()
 
 
@@ -191,6 +192,11 @@ def _attribute(name: str) -> Reader:
     return read
 
 
+def _specialty(fact: Fact) -> Value:
+    found = [item for record in _operations(fact) for item in record.specialties]
+    return words(*_valuesets(found))
+
+
 def _evidence(fact: Fact) -> Value:
     assert fact.plan is not None
     return words(fact.plan.evidence)
@@ -215,6 +221,7 @@ _PROCEDURE: Mapping[str, Reader] = {
     "priority": _attribute("priority"),
     "class": _attribute("class"),
     "elective": _attribute("elective"),
+    "specialty": _specialty,
     "evidence": _evidence,
     "drafted": _drafted,
     "certainty": certainty,
