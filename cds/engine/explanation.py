@@ -103,7 +103,7 @@ class Explanation:
             for bound in bounds:
                 for word in test.words:
                     found += scope.sheet.reasons(bound.fact, word)
-        if isinstance(test, syntax.Exists):
+        if isinstance(test, syntax.Exists | syntax.No):
             for bound in bounds:
                 found += self._doubts_of(bound, scope.clauses.get(test.name), scope)
         return tuple(dict.fromkeys(found))
