@@ -9,7 +9,7 @@ LOW_DOSE = order("low", "naltrexone 4.5 MG Oral Capsule")
 
 
 def operation(words: str, **more: Json) -> Json:
-    content = {"status": "active", "intent": "order", "code": {"text": words}, **more}
+    content: Json = {"status": "active", "intent": "order", "code": {"text": words}, **more}
     return resource("ServiceRequest", "op", occurrenceDateTime="2026-06-12", **content)
 
 
