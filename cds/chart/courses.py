@@ -2,8 +2,9 @@
 
 First by what they say themselves (`authorizingPrescription`, `request`, `basedOn`, …), then an
 unlinked dispense, administration or statement joins the order of the same drug if there is just one
-that it can belong to; without any order, entries of the same drug are one course. Drafts stand
-alone: they are not yet part of anything.
+that it can belong to; without any order, entries of the same drug are one course. A statement that
+the drug is not taken belongs to every order that it can be about. Drafts stand alone: they are not
+yet part of anything.
 """
 
 from __future__ import annotations
@@ -47,13 +48,21 @@ def join_courses(records: Iterable[MedicationRecord]) -> tuple[Course, ...]:
             target = by_source.get(link)
             if target is not None and not record.drafted and not ordered[target].drafted:
                 groups.join(position, target)
-    _join_by_drug(ordered, groups, by_source)
-    return tuple(Course(tuple(ordered[item] for item in group)) for group in groups.groups())
+    denied = _join_by_drug(ordered, groups, by_source)
+    found = []
+    for group in groups.groups():
+        if any(item in denied for item in group):
+            continue
+        about = [item for item, owners in denied.items() if not owners.isdisjoint(group)]
+        found.append(Course(tuple(ordered[item] for item in sorted({*group, *about}))))
+    return tuple(found)
 
 
 def _join_by_drug(
     ordered: Sequence[MedicationRecord], groups: Groups, by_source: dict[str, int]
-) -> None:
+) -> dict[int, set[int]]:
+    """Joins what belongs to one order; the denials that are about several, each with its orders."""
+    denied: dict[int, set[int]] = {}
     orders: dict[str, list[int]] = {}
     loose: dict[str, list[int]] = {}
     for position, record in enumerate(ordered):
@@ -73,6 +82,9 @@ def _join_by_drug(
             owners = [order for order in candidates if _may_own(ordered[order], ordered[position])]
             if len(owners) == 1:
                 groups.join(position, owners[0])
+            elif owners and ordered[position].status == "not-taken":
+                denied[position] = set(owners)
+    return denied
 
 
 def _may_own(order: MedicationRecord, record: MedicationRecord) -> bool:

@@ -104,11 +104,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord(Record):
-    """One ServiceRequest, Appointment, Procedure or Encounter that may tell of an operation."""
+    """One ServiceRequest, Appointment, Procedure or Encounter that may tell of an operation.
+
+    ``specialties`` say who will be seen, ``services`` what for.
+    """
 
     classifications: tuple[Classification, ...] = field(kw_only=True)
     details: tuple[Classification, ...] = field(default=(), kw_only=True)
     services: tuple[Classification, ...] = field(default=(), kw_only=True)
+    specialties: tuple[Classification, ...] = field(default=(), kw_only=True)
     starts: tuple[Start, ...] = field(default=(), kw_only=True)
     texts: tuple[str, ...] = field(default=(), kw_only=True)
     links: tuple[str, ...] = field(default=(), kw_only=True)

@@ -36,7 +36,7 @@ _CODES = {
     "Encounter": ("reasonCode", "reason"),
 }
 _SERVICES = {
-    "Appointment": ("serviceType", "specialty", "serviceCategory", "appointmentType"),
+    "Appointment": ("serviceType", "serviceCategory", "appointmentType"),
     "Encounter": ("serviceType", "type", "class"),
     "ServiceRequest": ("performerType",),
 }
@@ -50,6 +50,7 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
     kind = as_text(resource.get("resourceType"))
     concepts = _concepts(resource, _CODES[kind])
     services = _concepts(resource, _SERVICES.get(kind, ()))
+    specialties = _concepts(resource, ("specialty",))
     details = _concepts(resource, ("orderDetail",))
     named = concepts or _named_in_words(resource, kind, services)
     classify = reading.terminology.classify
@@ -65,8 +66,9 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
         classifications=_known(classify(concept, "procedure") for concept in named),
         details=_known(classify(concept, "procedure") for concept in details),
         services=_known(classify(concept, "service") for concept in services),
+        specialties=_known(classify(concept, "service") for concept in specialties),
         starts=_starts(resource, kind, reading.zone),
-        texts=_texts(resource, (*concepts, *details, *services)),
+        texts=_texts(resource, (*concepts, *details, *services, *specialties)),
         links=_links(resource, reading),
         identifiers=identifiers_of(resource.get("identifier")),
         code_key=_code_key(concepts),
@@ -234,7 +236,8 @@ def read_task_texts(resource: Json) -> tuple[str, ...]:
 def join_operations(records: Iterable[OperationRecord]) -> tuple[Operation, ...]:
     """Operations, merged by links and identifiers, else by the same code on the same local date.
 
-    An entry without a code of its own (a theatre booking) joins the one coded entry of its date.
+    An entry without a code of its own stays alone here: which entry of its day it can be about is
+    for the pack to say.
     """
     ordered = sorted(records, key=lambda record: record.source)
     groups = Groups(len(ordered))
@@ -255,25 +258,13 @@ def _join_by_links(ordered: Sequence[OperationRecord], groups: Groups) -> None:
 
 def _join_by_date(ordered: Sequence[OperationRecord], groups: Groups) -> None:
     coded: dict[tuple[str, str], int] = {}
-    by_day: dict[str, set[int]] = {}
-    bare: list[tuple[str, int]] = []
     for position, record in enumerate(ordered):
-        day = _day(record)
-        if not day:
-            continue
-        if record.code_key:
-            other = coded.setdefault((record.code_key, day), position)
-            groups.join(other, position)
-            by_day.setdefault(day, set()).add(groups.find(position))
-        else:
-            bare.append((day, position))
-    for day, position in bare:
-        candidates = {groups.find(item) for item in by_day.get(day, set())}
-        if len(candidates) == 1:
-            groups.join(candidates.pop(), position)
+        day = day_of(record)
+        if day and record.code_key:
+            groups.join(coded.setdefault((record.code_key, day), position), position)
 
 
-def _day(record: OperationRecord) -> str:
+def day_of(record: OperationRecord) -> str:
     """The local date on which it begins, "" when that is not one certain day."""
     for start in record.starts:
         if start.date.days.certain:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cds.chart.model import MedicationRecord
+from cds.engine.exposure import Reading
 from cds.engine.fact import Fact
-from cds.engine.properties import words
+from cds.engine.properties import latest, words
 from cds.engine.sheet import Sheet
-from cds.engine.value import Missing, Span, Value
+from cds.engine.value import Missing, Moment, Span, Value
 from cds.values.moment import DayRange
 from cds.values.truth import Truth
 
@@ -23,6 +24,41 @@ def because(sheet: Sheet, fact: Fact) -> Value:
         if span.because and span.contains(sheet.clock.today) is not Truth.NO
     ]
     return words(*found, *exposure.conflicts)
+
+
+def start(sheet: Sheet, fact: Fact) -> Value:
+    """First day of the latest exposure; of a draft, the day from which it is to be taken.
+
+    A draft begins today unless it names a later day: nobody has taken any of it yet.
+    """
+    exposure = sheet.judged(fact).exposure
+    assert exposure is not None
+    starts = [span.start for span in exposure.taken.spans if span.start is not None]
+    if starts:
+        return Moment(max(starts, key=latest))
+    if exposure.drafted:
+        drafts = [reading.record for reading in exposure.readings if reading.record.drafted]
+        return min(
+            (_begins(sheet, draft) for draft in drafts), key=lambda moment: moment.days.earliest
+        )
+    for reading in exposure.readings:
+        for name in ("bounds-start", "authored"):
+            if name in reading.record.dates:
+                return Moment.of(reading.record.dates[name])
+    return Missing(f"when {fact.name} begins is not recorded")
+
+
+def _begins(sheet: Sheet, draft: MedicationRecord) -> Moment:
+    """When a draft begins, never before the moment of judging."""
+    now = sheet.clock.now
+    today = sheet.clock.today
+    for name in sheet.definition("medication").starts.get(draft.source.type, ()):
+        date = draft.dates.get(name)
+        if date is None or date.days.latest <= today.latest:
+            continue
+        days = DayRange(max(date.days.earliest, today.earliest), date.days.latest)
+        return Moment(days, max(date.first, now), date.last, date.text)
+    return Moment(today, now, now)
 
 
 def route(sheet: Sheet, fact: Fact) -> Value:
@@ -62,26 +98,37 @@ def profile_reader(name: str) -> Callable[[Sheet, Fact], Value]:
 
 
 def stands_alone(sheet: Sheet, fact: Fact, concepts: tuple[str, ...], gap: int) -> bool:
-    """Whether the course is one administration, and no dose of its class within ``gap`` days."""
+    """Whether the course's last event is one administration that nothing of its class is near to.
+
+    Near is within ``gap`` days. What else the course tells of must be over by then, however long
+    ago it was; other courses of the class must have no dose near.
+    """
     exposure = fact.exposure
-    if exposure is None:
+    told = [reading for reading in exposure.readings if reading.spans] if exposure else []
+    single = max(
+        (day for day in map(_single_day, told) if day is not None), key=latest, default=None
+    )
+    if single is None:
         return False
-    given = [
-        reading
-        for reading in exposure.readings
-        if reading.spans and reading.record.source.type == "MedicationAdministration"
-    ]
-    told = [reading for reading in exposure.readings if reading.spans]
-    if len(given) != 1 or len(told) != 1 or given[0].status != "completed":
+    near = Span(single - gap, single + gap)
+    rest = list(told)
+    rest.remove(next(reading for reading in told if _single_day(reading) == single))
+    after = (span for reading in rest for spans in reading.spans.values() for span in spans)
+    if any(_reaches(span.end, near.start) for span in after):
         return False
-    spans = exposure.taken.spans
-    if len(spans) != 1 or spans[0].start is None or spans[0].start != spans[0].end:
-        return False
-    near = Span(spans[0].start - gap, spans[0].start + gap)
     return not any(
         other is not fact and _dosed(sheet, other, concepts, near)
         for other in sheet.facts("medication")
     )
+
+
+def _single_day(reading: Reading) -> DayRange | None:
+    """The day of one administration that was given and is over, None for anything else."""
+    taken = reading.spans.get("exposure", ())
+    kind = reading.record.source.type
+    if kind != "MedicationAdministration" or reading.status != "completed" or len(taken) != 1:
+        return None
+    return taken[0].start if taken[0].start == taken[0].end else None
 
 
 def _dosed(sheet: Sheet, other: Fact, concepts: tuple[str, ...], near: Span) -> bool:

@@ -49,6 +49,11 @@ class Explanation:
             case syntax.Not(inner) | syntax.CouldBe(inner) | syntax.Unsure(inner):
                 inside = self.explain(inner, scope)
                 return Step(text or _NEGATIONS[type(test)], truth, (inside,))
+            case syntax.Every(name=name, test=inner):
+                each = (scope.narrowed(name, bound) for bound in scope.bounds(name))
+                steps = tuple(self.explain(inner, narrowed) for narrowed in each)
+                missing = scope.unanswered.get(name, ()) if truth is Truth.UNKNOWN else ()
+                return Step(text or syntax.spoken(test), truth, steps, missing=missing)
             case _:
                 return self._leaf(test, scope, truth, text)
 
@@ -98,7 +103,7 @@ class Explanation:
             for bound in bounds:
                 for word in test.words:
                     found += scope.sheet.reasons(bound.fact, word)
-        if isinstance(test, syntax.Exists):
+        if isinstance(test, syntax.Exists | syntax.No):
             for bound in bounds:
                 found += self._doubts_of(bound, scope.clauses.get(test.name), scope)
         return tuple(dict.fromkeys(found))
@@ -106,7 +111,8 @@ class Explanation:
     def _doubts_of(self, bound: Bound, clause: FactClause | None, scope: Scope) -> list[str]:
         """Why it is not certain that a fact is what its clause asks for."""
         found = _reasons_of(bound)
-        for word in (*clause.terms, *clause.also) if clause is not None else ():
+        words = (*clause.concepts, *clause.terms, *clause.also) if clause is not None else ()
+        for word in words:
             if self._expression.word_test(scope, bound.fact, word) is Truth.UNKNOWN:
                 found += scope.sheet.reasons(bound.fact, word)
         return found

@@ -282,7 +282,10 @@ class Judge:
             and reading.row.counts_as in ("exposure", "possibility")
         ]
         for stop in stops:
-            readings = tuple(_cut(reading, stop) for reading in readings)
+            readings = tuple(
+                reading if _said_after(reading.record, stop) else _cut(reading, stop)
+                for reading in readings
+            )
         return readings
 
     def _denied(self, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
@@ -361,9 +364,17 @@ def _cut(reading: Reading, stop: DayRange) -> Reading:
                     kept.append(span)
                 continue
             runs_on = span.end is None or span.end.latest > stop.latest
-            kept.append(replace(span, end=stop) if runs_on else span)
+            kept.append(replace(span, end=stop, assumed=False) if runs_on else span)
         spans[label] = tuple(kept)
     return replace(reading, spans=spans)
+
+
+def _said_after(record: MedicationRecord, stop: DayRange) -> bool:
+    """Whether it is a statement made after the stop: news of its own, whenever it says it began."""
+    said = record.dates.get("asserted")
+    if said is None or record.source.type != "MedicationStatement":
+        return False
+    return said.days.earliest > stop.latest
 
 
 def _said(record: MedicationRecord) -> DayRange | None:

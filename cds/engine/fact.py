@@ -89,7 +89,7 @@ class Fact:
             found: dict[str, Truth] = {}
             for item in self._classified():
                 for match in item.matches:
-                    doubtful = self.kind != "medication" and match.certainty in _DOUBTFUL
+                    doubtful = self.kind != "medication" and match.certainty in _DOUBTS
                     truth = Truth.UNKNOWN if doubtful else Truth.YES
                     found[match.valueset] = max(found.get(match.valueset, truth), truth)
             self._concepts = found
@@ -120,6 +120,14 @@ class Fact:
             return known(concept == self.name)
         return self.concepts.get(concept, Truth.NO)
 
+    def doubts(self, concept: str) -> tuple[str, ...]:
+        """Why it is not certain to be of the concept, in plain words; () where it is, or is not."""
+        if self.in_concept(concept) is not Truth.UNKNOWN:
+            return ()
+        found = (item.match(concept) for item in self.classifications)
+        reasons = {_DOUBTS.get(match.certainty) for match in found if match is not None}
+        return tuple(f"{self.name}: {reason}" for reason in sorted(filter(None, reasons)))
+
     def _is_pseudo(self, concept: str) -> bool:
         records = self._medications()
         if concept == "unresolved":
@@ -137,7 +145,10 @@ class Bound:
     truth: Truth
 
 
-_DOUBTFUL = (Certainty.SHAPE, Certainty.CONFLICT)
+_DOUBTS = {
+    Certainty.SHAPE: "recognised by the shape of a word only",
+    Certainty.CONFLICT: "its code and its name disagree",
+}
 
 
 def certainty(fact: Fact) -> Words:

@@ -74,8 +74,7 @@ class Meanings(Lexicon):
         definition = self.rulebook.definitions.get(fact.kind)
         term = definition.terms.get(word) if definition is not None else None
         if term is None:
-            found = (f"whether {fact.name} is {word} is not certain",)
-            return found if fact.in_concept(word) is Truth.UNKNOWN else ()
+            return fact.doubts(word)
         scope = self._about(sheet, fact, term.facts)
         unsure = Truth.NO if term.unsure is None else self.expression.truth(term.unsure.test, scope)
         if term.unsure is not None and unsure is Truth.YES:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cds.chart.model import Operation, OperationRecord, Start
+from cds.chart.operation import day_of
 from cds.engine.evidence import row_matches
 from cds.engine.frame import Clock
 from cds.engine.value import Moment, render_days
@@ -34,7 +35,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An operation as judged; ``start`` is the earliest that its living entries give."""
+    """An operation as judged; ``start`` is the earliest that its certain entries give.
+
+    It is a range of days where an entry that is less certain gives an earlier one.
+    """
 
     entries: tuple[Entry, ...]
     evidence: str
@@ -52,6 +56,36 @@ class Plan:
         )
 
 
+def with_bookings(
+    operations: Sequence[Operation], definition: KindDefinition
+) -> tuple[Operation, ...]:
+    """The operations; one without any code of its own joins the one that is coded for its day.
+
+    What the pack sets aside, or knows as a mere topic of another operation, is nothing to join.
+    """
+    by_day: dict[str, set[int]] = {}
+    for position, operation in enumerate(operations):
+        for record in operation.records:
+            day = day_of(record)
+            if day and record.code_key and not _tells_of_another(record, definition):
+                by_day.setdefault(day, set()).add(position)
+    joined: dict[int, list[OperationRecord]] = {}
+    for position, operation in enumerate(operations):
+        near = {item for record in operation.records for item in by_day.get(day_of(record), ())}
+        bare = not any(record.code_key for record in operation.records)
+        owner = near.pop() if bare and len(near) == 1 else position
+        joined.setdefault(owner, []).extend(operation.records)
+    return tuple(
+        Operation(tuple(sorted(records, key=lambda record: record.source)))
+        for records in joined.values()
+    )
+
+
+def _tells_of_another(record: OperationRecord, definition: KindDefinition) -> bool:
+    found = {match.valueset for item in record.classifications for match in item.matches}
+    return bool(found) and found <= {*definition.aside, *definition.topics}
+
+
 def judge_operation(operation: Operation, definition: KindDefinition, clock: Clock) -> Plan:
     """The operation's plan; entries made after the moment of judging do not exist yet."""
     known = [record for record in operation.records if _exists(record, clock)]
@@ -64,6 +98,8 @@ def judge_operation(operation: Operation, definition: KindDefinition, clock: Clo
         # Only an entry that is not certain gives a date: then the plan is not certain either.
         start = _chosen([entry.start for entry in living], clock)
         evidence = "possible"
+    elif start is not None:
+        start = _not_before(living, start, clock)
     return Plan(tuple(entries), evidence, start, _notes(living, start))
 
 
@@ -76,7 +112,7 @@ def _without_aside(
 
 
 def _is_aside(record: OperationRecord, aside: tuple[str, ...]) -> bool:
-    found = (*record.classifications, *record.services)
+    found = (*record.classifications, *record.services, *record.specialties)
     return any(item.match(concept) for item in found for concept in aside)
 
 
@@ -107,6 +143,17 @@ def _chosen(starts: Iterable[Moment | None], clock: Clock) -> Moment | None:
         if start.days.certain or not any(_overlap(start.days, other.days) for other in exact)
     ]
     return min(found, key=_earliest, default=None)
+
+
+def _not_before(living: Sequence[Entry], firm: Moment, clock: Clock) -> Moment:
+    """The firm start, or from the earlier day of an entry that is possible and still ahead."""
+    maybe = _chosen(
+        [entry.start for entry in living if entry.label == "possible" and entry.ahead], clock
+    )
+    if maybe is None or maybe.days.latest >= firm.days.earliest:
+        return firm
+    days = DayRange(maybe.days.earliest, firm.days.latest)
+    return Moment(days, maybe.first, firm.last, f"{maybe.text} or {firm.text}")
 
 
 def _overlap(left: DayRange, right: DayRange) -> bool:
@@ -176,7 +223,8 @@ def _notes(living: Sequence[Entry], start: Moment | None) -> tuple[str, ...]:
     notes = []
     if len(dates) > 1 and start is not None:
         said = ", ".join(f"{day} ({source})" for day, source in sorted(dates.items()))
-        notes.append(f"its entries give different dates, the earliest was taken: {said}")
+        which = "the earliest was taken" if start.days.certain else "which holds is not known"
+        notes.append(f"its entries give different dates, {which}: {said}")
     return tuple(notes)
 
 
@@ -189,7 +237,8 @@ def topics_of(
     """The pack's topics found in codes and free text, each with what it was found in."""
     found: dict[str, str] = {}
     for record in records:
-        for classification in (*record.classifications, *record.details, *record.services):
+        told = (*record.classifications, *record.details, *record.services, *record.specialties)
+        for classification in told:
             _collect(classification, topics, f"{record.source}", found)
         for text in (*record.texts, *record.notes):
             read = terminology.classify(CodeableConcept((), text), "procedure")

@@ -69,23 +69,11 @@ def _end(fact: Fact) -> Value:
     assert fact.exposure is not None
     spans = fact.exposure.taken.spans
     ends = [FOREVER if span.end is None or span.assumed else span.end for span in spans]
-    return Moment(max(ends, key=_latest)) if ends else Never()
+    return Moment(max(ends, key=latest)) if ends else Never()
 
 
-def _start(fact: Fact) -> Value:
-    assert fact.exposure is not None
-    spans = fact.exposure.taken.spans
-    starts = [span.start for span in spans if span.start is not None]
-    if starts:
-        return Moment(max(starts, key=_latest))
-    for record in _medications(fact):
-        for name in ("bounds-start", "authored"):
-            if name in record.dates:
-                return Moment.of(record.dates[name])
-    return Missing(f"when {fact.name} begins is not recorded")
-
-
-def _latest(day: DayRange) -> tuple[int, int]:
+def latest(day: DayRange) -> tuple[int, int]:
+    """What sorts days by their last possible one, then by their first."""
     return day.latest.toordinal(), day.earliest.toordinal()
 
 
@@ -163,7 +151,6 @@ def _valuesets(found: list[Classification]) -> list[str]:
 _MEDICATION: Mapping[str, Reader] = {
     "name": _name,
     "source": _sources,
-    "start": _start,
     "end": _end,
     "exposure": _spans("taken"),
     "possibility": _spans("possible"),
@@ -205,6 +192,11 @@ def _attribute(name: str) -> Reader:
     return read
 
 
+def _specialty(fact: Fact) -> Value:
+    found = [item for record in _operations(fact) for item in record.specialties]
+    return words(*_valuesets(found))
+
+
 def _evidence(fact: Fact) -> Value:
     assert fact.plan is not None
     return words(fact.plan.evidence)
@@ -229,6 +221,7 @@ _PROCEDURE: Mapping[str, Reader] = {
     "priority": _attribute("priority"),
     "class": _attribute("class"),
     "elective": _attribute("elective"),
+    "specialty": _specialty,
     "evidence": _evidence,
     "drafted": _drafted,
     "certainty": certainty,

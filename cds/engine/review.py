@@ -208,14 +208,16 @@ class Evaluator:
         return tuple(dict.fromkeys(found))
 
     def _level(self, rule: Rule, scope: Scope) -> tuple[Level, tuple[str, ...]]:
-        """The first level that is yes; one that is unknown is passed over, and named."""
+        """The first level that is yes; one that is unknown is passed over, with what is missing."""
         passed: list[str] = []
         for level in rule.card.levels:
             truth = self.meanings.expression.truth(level.sentence.test, scope)
             if truth is Truth.YES:
                 return level, tuple(passed)
             if truth is Truth.UNKNOWN:
-                passed.append(f"{level.indicator} was passed over: {level.sentence.text}")
+                step = self.meanings.explain(level.sentence.test, scope)
+                why = "; ".join(step.reasons()) or "the record does not say enough"
+                passed.append(f"whether this is {level.indicator} cannot be told: {why}")
         return rule.card.levels[-1], tuple(passed)
 
     def _wordings(self, rule: Rule, scope: Scope) -> dict[str, str]:

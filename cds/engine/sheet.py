@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from cds.chart.model import (
@@ -18,7 +18,7 @@ from cds.chart.model import (
 from cds.engine.exposure import Judge
 from cds.engine.fact import Bound, Fact
 from cds.engine.frame import Clock, Hook
-from cds.engine.planned import judge_operation
+from cds.engine.planned import judge_operation, with_bookings
 from cds.engine.properties import READERS, Reader, words
 from cds.engine.value import Moment, Value, Words, amount
 from cds.rulebook.model import KindDefinition, Profile, Rulebook
@@ -163,7 +163,7 @@ class Sheet:
 
     def _procedures(self) -> Iterable[Fact]:
         definition = self.definition("procedure")
-        for operation in self.chart.operations:
+        for operation in with_bookings(self.chart.operations, definition):
             plan = judge_operation(operation, definition, self.clock)
             if not plan.entries:
                 continue
@@ -258,9 +258,10 @@ _GAP = {
 }
 
 
-def _operation_name(records: Iterable[OperationRecord], found: Iterable[Classification]) -> str:
+def _operation_name(records: Sequence[OperationRecord], found: Iterable[Classification]) -> str:
     for record in records:
         for item in record.classifications:
             if item.name:
                 return item.name
-    return next((item.name for item in found if item.name), "an operation without a name")
+    named = (*found, *(item for record in records for item in record.specialties))
+    return next((item.name for item in named if item.name), "an operation without a name")

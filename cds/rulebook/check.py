@@ -221,6 +221,14 @@ class _Checker:
         for name in (*rule.per, *rule.card.lists):
             if name not in scope.facts:
                 self.unknown_name(name, rule.place, scope.facts)
+        for name in rule.remembered_by:
+            if name not in rule.per:
+                self.author.error(
+                    rule.place,
+                    f"'{name}' is remembered, but no finding is about one",
+                    f"one of per: {', '.join(rule.per) or 'nothing'}",
+                    "name",
+                )
         self.bound(rule)
         self.card(rule, scope)
         self.place(rule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -155,6 +156,12 @@ class Rule:
     @property
     def group(self) -> str:
         return self.id.partition(".")[0]
+
+    @property
+    def remembered_by(self) -> tuple[str, ...]:
+        """The facts that make a finding the same as one that was shown; () without a memory."""
+        _, _, names = self.remember.partition(" by ")
+        return tuple(re.split(", | and ", names)) if names else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ HOOKS = (
     "order-review", "audit",
 )  # fmt: skip
 STATUSES = ("active", "draft", "retired")
+REMEMBER = re.compile(r"[1-9]\d* days by [a-z][\w-]*(?:(?:, | and )[a-z][\w-]*)*")
 _ID = re.compile(r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$")
 
 
@@ -45,6 +46,14 @@ def read_rule(node: Node, author: Author) -> Rule:
     """The rule; whatever is wrong is reported to ``author`` and replaced by something harmless."""
     author.only(node, RULE_KEYS, "a rule")
     rule_id = author.text(node, "id", required=True)
+    memory = author.text(node, "remember")
+    if memory and not REMEMBER.fullmatch(memory):
+        author.error(
+            first(node.get("remember")).place,
+            f"'{memory}' is no memory",
+            "30 days by NAME and NAME",
+            "value",
+        )
     if rule_id and not _ID.match(rule_id):
         author.error(
             first(node.get("id")).place,
@@ -73,7 +82,7 @@ def read_rule(node: Node, author: Author) -> Rule:
         lets=_lets(node, author),
         when=_when(node, author),
         unknown=_unknown(node, author),
-        remember=author.text(node, "remember"),
+        remember=memory,
         card=_card(node, author),
         evidence=tuple(_evidence(item, author) for item in first(node.get("evidence")).items),
         false_positives=author.words(node, "false-positives"),

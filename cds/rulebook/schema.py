@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cds.rulebook.model import INDICATORS, KINDS
-from cds.rulebook.rules import CARD_KEYS, EVIDENCE_KEYS, HOOKS, RULE_KEYS, STATUSES
+from cds.rulebook.rules import CARD_KEYS, EVIDENCE_KEYS, HOOKS, REMEMBER, RULE_KEYS, STATUSES
 
 _TEXT = {"type": "string"}
 _SENTENCE = {"type": "string", "description": "a test in the rule language"}
@@ -76,6 +76,7 @@ def rule_schema() -> dict[str, object]:
         "status": {"enum": list(STATUSES)},
         "default": {"enum": ["on", "off"]},
         "hooks": {"type": "array", "items": {"enum": list(HOOKS)}, "minItems": 1},
+        "remember": {"type": "string", "pattern": f"^{REMEMBER.pattern}$"},
         "off-on": {"type": "array", "items": {"enum": list(HOOKS)}},
         "tags": _WORDS,
         "per": _WORDS,

@@ -16,7 +16,7 @@ _COMMON = {
 PROPERTIES: Mapping[str, Mapping[str, str]] = {
     "medication": {
         **_COMMON,
-        "start": "first day of the latest exposure",
+        "start": "first day of the latest exposure; of a draft, from when it is to be taken",
         "end": "last day of the latest exposure that has begun",
         "exposure": "the days on which it was taken",
         "possibility": "the days on which it may have been taken",
@@ -45,6 +45,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "priority": "as ordered",
         "class": "of the encounter",
         "elective": "yes, no, absent, unreadable",
+        "specialty": "value sets of the specialty that is to be seen",
         "topics": "words of the pack found in its codes, its texts and those of its day",
         "ordered": "yes if a drug that tells of it is ordered for the day",
         "evidence": "planned, possible, done, nothing",

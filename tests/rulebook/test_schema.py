@@ -49,6 +49,7 @@ BROKEN: list[tuple[str, list[str | int], object]] = [
     ("an id without a group", ["id"], "vitamin"),
     ("an unknown hook", ["hooks"], ["patient-look"]),
     ("no hook", ["hooks"], []),
+    ("a memory without what it is of", ["remember"], "30 days"),
     ("an unknown status", ["status"], "asleep"),
     ("an unknown indicator", ["card", "indicator"], "hard-stop"),
     ("an unknown key of a card", ["card", "colour"], "red"),
