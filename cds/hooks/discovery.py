@@ -27,8 +27,9 @@ _WHEN: Mapping[str, str] = {
 }
 _USAGE = (
     "Only the Patient is required. Whatever else of the prefetch is left out, refused or comes in"
-    " part makes the answer unknown for the rules that read it; the answer says so in its extension."
-    " Medications need a code or a text in the resource itself, or a display in its reference."
+    " part makes the answer unknown for the rules that read it, and the answer says so in its"
+    " extension. A drug needs a code or a text in the resource itself, or a display in its"
+    " reference."
 )
 
 
