@@ -52,7 +52,7 @@ class Desk:
 
     def _judged(self, service: Service, request: Json) -> Reply:
         check_request(request, service.hook)
-        setting = Setting(self.rulebook, self.clock(), self.zone)
+        setting = Setting(self.rulebook, self.clock(), self.zone, service.hook)
         charts = read_request(request, service.id, setting)
         found = next(judge(charts, service.id, setting), None)
         if found is None:
