@@ -283,7 +283,8 @@ def test_preflight_is_open(ehr: Ehr) -> None:
     assert "authorization" in allowed
     assert "content-type" in allowed
     assert "access-control-allow-credentials" not in answer.headers
-    for document in (GOOD, []):
+    documents: list[object] = [GOOD, []]
+    for document in documents:
         answer = ehr.send("POST", SIGN, json=document, headers={"origin": "https://x.example.org"})
         assert answer.headers["access-control-allow-origin"] == "*"
 
