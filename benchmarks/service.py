@@ -55,7 +55,7 @@ DRUGS = (
 
 
 def call_body() -> bytes:
-    """The first example's call with 200 resources of prefetch: its own, and old ones made of them."""
+    """The first example's call with its own prefetch and old entries, 200 resources in all."""
     request = json.loads((ROOT / "fhir_examples/01-opioid-active/request.json").read_bytes())
     models: dict[str, dict[str, Any]] = {}
     own: dict[str, list[dict[str, Any]]] = {}
