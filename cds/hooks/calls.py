@@ -25,8 +25,9 @@ Log = Callable[[Mapping[str, object]], None]
 INLINE_BYTES = 64 * 1024
 # Judging is Python, and one interpreter runs one thread at a time: more threads answer no sooner.
 WORKERS = 2
-# Calls in hand at once; the next is asked to come again, so that memory stays bounded.
+# Calls and bytes in hand at once; beyond, a call is asked to come again, so that memory is bounded.
 MAX_CALLS = 256
+MAX_HELD_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Limits:
     inline_bytes: int = INLINE_BYTES
     workers: int = WORKERS
     max_calls: int = MAX_CALLS
+    max_held_bytes: int = MAX_HELD_BYTES
 
 
 class Counter:
@@ -47,7 +49,7 @@ class Counter:
     ) -> None:
         self.desk, self.services, self.limits, self.log = desk, services, limits, log
         self._numbers = count(1)
-        self._open = 0
+        self._open = self._held = 0
         self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
 
     def close(self) -> None:
@@ -73,6 +75,7 @@ class Counter:
             reply = refusal(Outcome(500, "exception", what))
         finally:
             self._open -= 1
+            self._held -= len(body)
         known = name if name in self.services else "unknown"
         self._note(known, number, reply, len(body), perf_counter() - started)
         return respond(reply)
@@ -94,24 +97,34 @@ class Counter:
             raise Refused(Outcome(404, "not-found", what, accepted))
         return found
 
-    def _check_room(self) -> None:
-        if self._open > self.limits.max_calls:
+    def _check_room(self, size: int = 0) -> None:
+        limits = self.limits
+        if size > limits.max_bytes:
+            raise too_large(limits.max_bytes)
+        if self._open > limits.max_calls or self._held > limits.max_held_bytes:
             what = "too many calls at once"
             raise Refused(Outcome(503, "throttled", what, "the same call a little later"))
 
     async def _body(self, request: Request) -> bytes:
-        """The whole body; reading stops at the limit, whatever its length was said to be."""
+        """The whole body, held until the call ends; reading stops at the limit, whatever was said.
+
+        Raises Refused (413, 503); then nothing is held.
+        """
         limit = self.limits.max_bytes
         said = request.headers.get("content-length", "")
         if said.isdigit() and int(said[:20]) > limit:
             raise too_large(limit)
         parts: list[bytes] = []
         size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise too_large(limit)
-            parts.append(part)
+        try:
+            async for part in request.stream():
+                size += len(part)
+                self._held += len(part)
+                self._check_room(size)
+                parts.append(part)
+        except BaseException:
+            self._held -= size
+            raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _reply(self, service: Service, body: bytes, encoding: str) -> Reply:

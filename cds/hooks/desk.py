@@ -85,9 +85,4 @@ def _told(problem: Problem) -> dict[str, str]:
         "accepted": problem.accepted,
         "severity": problem.severity.value,
     }
-    return {name: _clean(text) for name, text in told.items() if text}
-
-
-def _clean(text: str) -> str:
-    """The text without lone surrogates, which JSON may carry and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+    return {name: text for name, text in told.items() if text}

@@ -34,14 +34,12 @@ def read_body(body: bytes, encoding: str, max_bytes: int) -> Json:
     """The request in a body, fractions as Decimal.
 
     ``encoding`` is the Content-Encoding ("" or gzip); ``max_bytes`` bounds what gzip may unfold to.
-    Raises Refused (400, 413, 415).
+    Raises Refused (400, 413, 415), and RecursionError where the nesting is too deep to decode.
     """
     if encoding not in ("", "identity"):
         body = _unzipped(body, encoding, max_bytes)
     try:
         request = _decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except RecursionError:
-        raise too_deep() from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
         what = f"the body is not JSON: {error}" if body.strip() else "the body is empty"
         raise Refused(Outcome(400, "structure", what, _ACCEPTED)) from None

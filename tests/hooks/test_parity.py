@@ -12,10 +12,23 @@ from cds.cards.judge import Setting, judge, read_input
 from cds.cards.wire import encode
 from cds.values.moment import read_instant
 from tests.hooks.ehr import Ehr, hook_request, is_draft, owners, review_of, with_plain_references
-from tests.records import AS_OF, ROOT, ZONE, Json, bundle, draft, rulebook
+from tests.records import (
+    AS_OF,
+    CONTRAST,
+    ROOT,
+    ZONE,
+    Json,
+    bundle,
+    draft,
+    order,
+    person,
+    resource,
+    rulebook,
+)
 
 EXAMPLES = sorted(path for path in (ROOT / "fhir_examples").iterdir() if path.is_dir())
 CORPUS = sorted((ROOT.parent / "shared" / "corpus" / "synthea-bundles").glob("*.json.gz"))
+METFORMIN = order("met", "metformin 500 MG Oral Tablet")
 CORPUS_AS_OF = read_instant("2026-11-23T12:00:00Z", ZONE)
 
 
@@ -83,6 +96,37 @@ def test_the_examples_say_something(ehr: Ehr) -> None:
     assert [card["source"]["topic"]["code"] for card in cards] == [
         "opioid.active-with-naltrexone-order"
     ]
+
+
+def test_second_pack() -> None:
+    """Other types are asked for, and a result that is there or not makes the difference."""
+    scan = resource(
+        "ServiceRequest",
+        "scan",
+        status="active",
+        intent="order",
+        code={"coding": [{"system": "http://snomed.info/sct", "code": "77477000"}]},
+        occurrenceDateTime="2026-06-15",
+    )
+    result = resource(
+        "Observation",
+        "creatinine",
+        status="final",
+        code={"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
+        effectiveDateTime="2026-06-01",
+        valueQuantity={"value": 1.0, "unit": "mg/dL", "code": "mg/dL"},
+    )
+    ehr = Ehr(CONTRAST)
+    service = ehr.services()["contrast-patient-view"]
+    by = Setting(rulebook(CONTRAST), AS_OF, ZONE)
+    spoken_of = []
+    for record in ([person(), scan, METFORMIN], [person(), scan, METFORMIN, result]):
+        answer = ehr.call(hook_request(service, record, "p1"), service["id"])
+        review_of(answer)
+        cards = answer.json()["cards"]
+        assert cards == checked(json.dumps(bundle(*record)).encode(), "p1", "patient-view", by)
+        spoken_of.append([card["source"]["topic"]["code"] for card in cards])
+    assert spoken_of == [["contrast.kidney-function-missing"], []]
 
 
 @pytest.mark.skipif(not CORPUS, reason="the shared corpus is not beside the project")

@@ -135,8 +135,16 @@ def test_what_is_no_http_gets_no_traceback() -> None:
         process.terminate()
         _, err = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "Traceback" not in err
+    events = [json.loads(line) for line in err.splitlines() if not line.startswith("cds: ")]
+    assert [(event["event"], event["level"]) for event in events] == [("server", "warning")]
     assert "Maria" not in err
+
+
+def test_a_body_beyond_the_limit_is_answered() -> None:
+    with serving() as (address, _):
+        answer = httpx.post(f"{address}/ldn-order-sign", content=b" " * 27_000_000, timeout=60)
+        assert answer.status_code == 413
+        assert httpx.post(f"{address}/ldn-order-sign", json=CALL, timeout=60).status_code == 200
 
 
 def test_the_command_line_does_not_load_the_server() -> None:

@@ -202,6 +202,17 @@ def test_a_body_too_large_is_refused_by_its_length_and_by_its_bytes() -> None:
     assert ehr.call(GOOD).status_code == 200
 
 
+def test_a_body_that_says_that_it_is_too_large_is_not_even_read() -> None:
+    async def unread() -> AsyncIterator[bytes]:
+        raise AssertionError("was read")
+        yield b""
+
+    answer = Ehr(options=SMALL).send(
+        "POST", SIGN, content=unread(), headers={"content-length": "5001"}
+    )
+    check_outcome(answer, 413)
+
+
 def test_gzip(ehr: Ehr) -> None:
     data = gzip.compress(json.dumps(GOOD).encode())
     headers = {"content-encoding": "gzip"}
@@ -358,8 +369,19 @@ def test_sixty_four_at_once_answer_as_one_by_one(inline: int) -> None:
     assert len(set(alone)) == 2
 
 
-def test_too_many_at_once_are_asked_to_come_again() -> None:
-    ehr = Ehr(options=Options(limits=Limits(inline_bytes=0, max_calls=2)))
+BODY_BYTES = len(json.dumps(GOOD).encode())
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(inline_bytes=0, max_calls=2),
+        Limits(inline_bytes=0, max_held_bytes=2 * BODY_BYTES + 10),
+    ],
+    ids=["calls", "bytes"],
+)
+def test_too_many_at_once_are_asked_to_come_again(limits: Limits) -> None:
+    ehr = Ehr(options=Options(limits=limits))
     body = json.dumps(GOOD).encode()
 
     async def together(client: httpx.AsyncClient) -> list[httpx.Response]:
@@ -370,4 +392,5 @@ def test_too_many_at_once_are_asked_to_come_again() -> None:
     assert 0 < len(refused) < 8
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
     check_outcome(refused[0], 503)
-    assert ehr.call(GOOD).status_code == 200
+    for _ in range(3):
+        assert ehr.call(GOOD).status_code == 200
