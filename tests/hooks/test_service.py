@@ -188,7 +188,7 @@ async def _parts(data: bytes) -> AsyncIterator[bytes]:
         yield data[start : start + 1000]
 
 
-SMALL = Options(limits=Limits(max_bytes=5000))
+SMALL = Options(limits=Limits(max_bytes=5000, max_held_bytes=6000))
 
 
 def test_a_body_too_large_is_refused_by_its_length_and_by_its_bytes() -> None:
