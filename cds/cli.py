@@ -265,6 +265,45 @@ def _pack_of(path: Path | None) -> Path | None:
     )
 
 
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")
+    ] = 8080,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="jwt|none",
+            help="How callers are checked [default: a loopback address is served open].",
+        ),
+    ] = None,
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+    timezone: Zone = None,
+) -> None:
+    """Answer CDS Hooks calls over HTTP until told to stop.
+
+    Prints the address of the services; one line of JSON a call goes to standard error.
+    """
+    from cds.hooks.serving import Address, Unservable, check_auth, listen, run
+
+    if auth is not None:
+        _choice(auth, ("jwt", "none"), "--auth")
+    address = Address(host, port)
+    try:
+        warning = check_auth(auth, address)
+        setting, notes = _setting(rules, config, enable, disable, None, timezone, None, None)
+        listener = listen(address)
+    except Unservable as error:
+        raise Stop(str(error)) from error
+    for note in (warning, *notes):
+        sys.stderr.write(f"cds: {note}\n")
+    run(setting.rulebook, setting.zone, lambda: datetime.now(UTC), listener)
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[

@@ -60,7 +60,8 @@ def _take_entries(
         intake.index.add(entry.resource, entry.full_url)
     drafts_known = [entry.as_draft() if _is_draft(entry.resource) else entry for entry in entries]
     for submission in _by_patient(drafts_known, name, intake):
-        present = {entry.kind for entry in submission.entries}
+        # What is being written is no part of the list: a hook request has drafts apart, too.
+        present = {entry.kind for entry in submission.entries if not entry.drafted}
         truncated = missing is Coverage.TRUNCATED
         for kind in READ_TYPES:
             if kind in interest.types:

@@ -1,0 +1,160 @@
+"""One call from the socket to the desk and back: limits, threads, and one line of log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from time import perf_counter
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from cds.hooks.desk import Desk, Reply, refusal
+from cds.hooks.discovery import Service
+from cds.hooks.outcome import Outcome, Refused, quoted
+from cds.hooks.request import too_large
+
+Log = Callable[[Mapping[str, object]], None]
+"""Takes one event: ids, counts, durations; never anything of a record."""
+
+# A small body is judged in less time than it takes to hand it to a thread and wait for the
+# interpreter's lock; a larger one would keep everybody else waiting, so a thread has it.
+INLINE_BYTES = 64 * 1024
+# Judging is Python, and one interpreter runs one thread at a time: more threads answer no sooner.
+WORKERS = 2
+# Calls and bytes in hand at once; beyond, a call is asked to come again, so that memory is bounded.
+MAX_CALLS = 256
+MAX_HELD_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call, and all calls together, may take."""
+
+    max_bytes: int = 25 * 1024 * 1024
+    inline_bytes: int = INLINE_BYTES
+    workers: int = WORKERS
+    max_calls: int = MAX_CALLS
+    max_held_bytes: int = MAX_HELD_BYTES
+
+
+class Counter:
+    """The place where calls arrive: hands them to the desk, keeps count, writes the log."""
+
+    def __init__(
+        self, desk: Desk, services: Mapping[str, Service], limits: Limits, log: Log
+    ) -> None:
+        self.desk, self.services, self.limits, self.log = desk, services, limits, log
+        self._numbers = count(1)
+        self._open = self._held = 0
+        self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
+
+    def close(self) -> None:
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, request: Request) -> Response:
+        """Answers ``POST /cds-services/{id}``; nothing but a client that went away escapes."""
+        started, number = perf_counter(), next(self._numbers)
+        name, body = request.path_params["id"], b""
+        self._open += 1
+        try:
+            service = self.service(name)
+            self._check_room()
+            body = await self._body(request)
+            reply = await self._reply(service, body, _encoding(request))
+        except Refused as refused:
+            reply = refusal(refused.outcome)
+        except ClientDisconnect:
+            reply = Reply(499, b"")
+        except Exception as error:  # noqa: BLE001 - one call that fails never stops the service
+            self.log({"event": "failed", "call": number, "error": type(error).__name__})
+            what = f"the call could not be answered (call {number}); the log has more"
+            reply = refusal(Outcome(500, "exception", what))
+        finally:
+            self._open -= 1
+            self._held -= len(body)
+        known = name if name in self.services else "unknown"
+        self._note(known, number, reply, len(body), perf_counter() - started)
+        return respond(reply)
+
+    async def feedback(self, request: Request) -> Response:
+        """Refuses feedback plainly: what is not stored must not look as if it were."""
+        try:
+            self.service(request.path_params["id"])
+        except Refused as refused:
+            return respond(refusal(refused.outcome))
+        what = "feedback is not stored by this version, so it is not accepted"
+        return respond(refusal(Outcome(501, "not-supported", what)))
+
+    def service(self, name: str) -> Service:
+        """The service of that id; raises Refused (404)."""
+        found = self.services.get(name)
+        if found is None:
+            what, accepted = f"{quoted(name)} is no service here", ", ".join(self.services)
+            raise Refused(Outcome(404, "not-found", what, accepted))
+        return found
+
+    def _check_room(self, size: int = 0) -> None:
+        limits = self.limits
+        if size > limits.max_bytes:
+            raise too_large(limits.max_bytes)
+        if self._open > limits.max_calls or self._held > limits.max_held_bytes:
+            what = "too many calls at once"
+            raise Refused(Outcome(503, "throttled", what, "the same call a little later"))
+
+    async def _body(self, request: Request) -> bytes:
+        """The whole body, held until the call ends; reading stops at the limit, whatever was said.
+
+        Raises Refused (413, 503); then nothing is held.
+        """
+        limit = self.limits.max_bytes
+        said = request.headers.get("content-length", "")
+        if said.isdigit() and int(said[:20]) > limit:
+            raise too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for part in request.stream():
+                size += len(part)
+                self._held += len(part)
+                self._check_room(size)
+                parts.append(part)
+        except BaseException:
+            self._held -= size
+            raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _reply(self, service: Service, body: bytes, encoding: str) -> Reply:
+        if len(body) <= self.limits.inline_bytes and not encoding:
+            return self.desk.reply(service, body, encoding)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, self.desk.reply, service, body, encoding)
+
+    def _note(self, name: str, number: int, reply: Reply, size: int, seconds: float) -> None:
+        event: dict[str, object] = {
+            "event": "call",
+            "call": number,
+            "service": name,
+            "status": reply.status,
+            "bytes": size,
+            "ms": round(seconds * 1000, 1),
+        }
+        if reply.status == 200:
+            event["rules"] = reply.rules
+        self.log(event)
+
+
+def _encoding(request: Request) -> str:
+    said = request.headers.get("content-encoding", "").strip().lower()
+    return "" if said == "identity" else said
+
+
+def respond(reply: Reply) -> Response:
+    """The reply as HTTP; nobody is to keep a copy of it."""
+    headers = {"cache-control": "no-store"}
+    if reply.status == 503:
+        headers["retry-after"] = "1"
+    return Response(reply.body, reply.status, headers, "application/json")
