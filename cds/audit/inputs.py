@@ -23,12 +23,12 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
 from pathlib import Path
 
 from cds.audit.manifest import Manifest, read_manifest
-from cds.audit.stream import Damaged, TooLong, is_gzip, read_lines
+from cds.audit.stream import DamageError, TooLong, is_gzip, read_lines
 from cds.chart.document import MAX_BYTES
 from cds.chart.export import line_type
 from cds.chart.inputs import SUFFIXES
@@ -96,7 +96,7 @@ def gather(paths: list[str]) -> Gathered:
     return found
 
 
-def _tell(  # noqa: PLR0913, PLR0917 - a problem has as many parts
+def _tell(
     found: Gathered,
     name: str,
     what: str,
@@ -191,7 +191,7 @@ def _only_type(path: Path, words: set[str]) -> str:
                 found = kind
             if count >= _LINES_OF_A_NAMED_FILE and found.casefold() in words:
                 break
-    except (OSError, Damaged):
+    except (OSError, DamageError):
         return found or expected
     return found or expected
 
@@ -207,6 +207,8 @@ def _exports(names: list[str], sorts: dict[str, _Sort]) -> dict[str, Export]:
     found: dict[str, Export] = {}
     for folder, inside in given.items():
         manifest = _manifest(folder, inside)
+        if manifest is not None:
+            _listed(inside, sorts, manifest)
         members = _members(inside, sorts, manifest)
         if not members and manifest is None:
             continue
@@ -218,17 +220,20 @@ def _exports(names: list[str], sorts: dict[str, _Sort]) -> dict[str, Export]:
     return found
 
 
-def _members(
-    inside: list[str], sorts: dict[str, _Sort], manifest: Manifest | None
-) -> list[str]:
+def _listed(inside: list[str], sorts: dict[str, _Sort], manifest: Manifest) -> None:
+    """Files that the manifest names are of the type that it says, whatever they are called."""
+    kinds = {name.removesuffix(".gz"): kind for kind, name in manifest.files}
+    for name in inside:
+        kind = kinds.get(Path(name).name.removesuffix(".gz"))
+        if kind is not None:
+            sort = sorts[name]
+            sorts[name] = replace(sort, kind=sort.kind or kind, named=True)
+
+
+def _members(inside: list[str], sorts: dict[str, _Sort], manifest: Manifest | None) -> list[str]:
     """Those NDJSON files of a folder that are its export."""
-    listed = {name for _, name in manifest.files} if manifest is not None else set()
     typed = [name for name in inside if sorts[name].kind]
-    named = [
-        name
-        for name in typed
-        if sorts[name].named or Path(name).name.removesuffix(".gz") in listed
-    ]
+    named = [name for name in typed if sorts[name].named]
     whole = len(typed) < len(inside)
     several = len({sorts[name].kind for name in typed}) > 1
     if not whole and (named or several or manifest is not None):
@@ -257,8 +262,10 @@ def _export(
 ) -> Export:
     files = tuple(_export_file(name, sorts[name].kind) for name in members)
     # The folder as the user wrote it, by the first of its files.
-    near = members[0] if members else next(
-        name for name in names if os.path.realpath(Path(name).parent) == folder
+    near = (
+        members[0]
+        if members
+        else next(name for name in names if os.path.realpath(Path(name).parent) == folder)
     )
     spelled = Path(near).parent
     if os.path.realpath(spelled) != folder:

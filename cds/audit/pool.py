@@ -212,6 +212,11 @@ def _serve(link: Connection, jobs: Mapping[str, Job], others: Sequence[Connectio
         try:
             answer = True, jobs[job](item)
         except Exception as error:  # noqa: BLE001 - told to the parent, which stops
-            answer = False, f"{type(error).__name__}: {error}" if isinstance(error, OSError) else type(error).__name__
+            answer = (
+                False,
+                f"{type(error).__name__}: {error}"
+                if isinstance(error, OSError)
+                else type(error).__name__,
+            )
         with suppress(OSError):
             link.send(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ INSERT INTO medication VALUES (?, ?, ?, ?) ON CONFLICT(id) DO UPDATE
 SET version = excluded.version, updated = excluded.updated, line = excluded.line
 WHERE (excluded.version, excluded.updated, excluded.line) > (version, updated, line)
 """
+_GET = "SELECT version, updated, line FROM medication WHERE id = ?"
 
 
 class Writer:
@@ -50,18 +52,17 @@ class Writer:
 
 
 class Shelf:
-    """Gives Medications back by id; an absent ``path`` is an empty shelf."""
+    """Gives Medications back by id, from the shelves at ``paths``: the version that stands."""
 
-    def __init__(self, path: Path | None) -> None:
-        there = path is not None and path.exists()
-        self._base = sqlite3.connect(f"file:{path}?mode=ro", uri=True) if there else None
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._bases = [
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) for path in paths
+        ]
 
     def __call__(self, name: str) -> bytes | None:
-        if self._base is None:
-            return None
-        row = self._base.execute("SELECT line FROM medication WHERE id = ?", (name,)).fetchone()
-        return bytes(row[0]) if row is not None else None
+        rows = [row for base in self._bases if (row := base.execute(_GET, (name,)).fetchone())]
+        return bytes(max(rows)[2]) if rows else None
 
     def close(self) -> None:
-        if self._base is not None:
-            self._base.close()
+        for base in self._bases:
+            base.close()

@@ -7,6 +7,7 @@ many files as readers whatever the number of partitions, and memory does not gro
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +15,18 @@ from pathlib import Path
 _BUDGET = 8 * 1024 * 1024
 _BITS = 32
 
-Runs = dict[int, list[tuple[int, int]]]
+Runs = dict[int, "array[int]"]
+"""By partition: offset and length of each of its runs, one after the other."""
 
 
 def rank(key: bytes) -> int:
-    """A patient's place in the order of an audit: a 32-bit digest of the id, the same everywhere."""
+    """A patient's place in the order of an audit: a 32-bit digest of the id."""
     return zlib.crc32(key)
 
 
 @dataclass(slots=True)
 class Spill:
-    """Writes keyed lines to ``path`` in runs by partition; ``runs`` is offset and length of each."""
+    """Writes keyed lines to ``path`` in runs by partition; ``runs`` says where each stands."""
 
     path: Path
     bits: int
@@ -49,7 +51,8 @@ class Spill:
             for partition in sorted(self._held):
                 data = b"\n".join(self._held[partition]) + b"\n"
                 file.write(data)
-                self.runs.setdefault(partition, []).append((self._place, len(data)))
+                places = self.runs.setdefault(partition, array("Q"))
+                places.extend((self._place, len(data)))
                 self._place += len(data)
         self._held.clear()
         self._size = 0
@@ -59,12 +62,8 @@ class Spill:
 class Partition:
     """Where the lines of some patients stand; ``only`` narrows it to those keys (None: all)."""
 
-    runs: tuple[tuple[Path, tuple[tuple[int, int], ...]], ...]
+    runs: tuple[tuple[Path, array[int]], ...]
     only: tuple[bytes, ...] | None = None
-
-    @property
-    def size(self) -> int:
-        return sum(length for _, runs in self.runs for _, length in runs)
 
     def groups(self) -> list[tuple[bytes, list[bytes]]]:
         """Each patient's key and lines, by rank. Raises OSError."""
@@ -74,13 +73,13 @@ class Partition:
         chosen = found if self.only is None else set(self.only) & set(found)
         return [(key, found[key]) for key in sorted(chosen, key=_order)]
 
-    def keys(self) -> list[bytes]:
+    def patients(self) -> list[bytes]:
         """The patients' keys, by rank. Raises OSError."""
         return [key for key, _ in self.groups()]
 
     def halves(self) -> tuple[Partition, Partition] | None:
         """The patients in two; None when there is one only."""
-        keys = self.keys()
+        keys = self.patients()
         middle = len(keys) // 2
         if not middle:
             return None
@@ -90,7 +89,7 @@ class Partition:
     def _lines(self) -> Iterator[tuple[bytes, bytes]]:
         for path, runs in self.runs:
             with path.open("rb") as file:
-                for offset, length in runs:
+                for offset, length in zip(runs[::2], runs[1::2], strict=True):
                     file.seek(offset)
                     for line in file.read(length).split(b"\n"):
                         key, tab, rest = line.partition(b"\t")
@@ -104,13 +103,13 @@ def _order(key: bytes) -> tuple[int, bytes]:
 
 def partitions(spilled: Iterable[tuple[Path, Runs]]) -> list[Partition]:
     """The partitions of several spills together, in order."""
-    found: dict[int, list[tuple[Path, tuple[tuple[int, int], ...]]]] = {}
+    found: dict[int, list[tuple[Path, array[int]]]] = {}
     for path, runs in spilled:
         for number, places in runs.items():
-            found.setdefault(number, []).append((path, tuple(places)))
+            found.setdefault(number, []).append((path, places))
     return [Partition(tuple(found[number])) for number in sorted(found)]
 
 
 def bits_for(size: int) -> int:
     """How many bits number the partitions of an export of ``size`` bytes: about 2 MiB in each."""
-    return min(12, max(4, (size // (2 * 1024 * 1024)).bit_length()))
+    return min(11, max(4, (size // (2 * 1024 * 1024)).bit_length()))

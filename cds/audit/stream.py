@@ -1,4 +1,4 @@
-"""Lines of an NDJSON file, block by block: plain or gzip, of any size, one line at a time in memory.
+"""Lines of an NDJSON file, block by block: plain or gzip, of any size, a block in memory.
 
 A plain file can be read in parts by several processes: a part owns the lines that begin in it.
 """
@@ -16,7 +16,7 @@ _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
 
 
-class Damaged(Exception):
+class DamageError(Exception):
     """The file ends or breaks off here; lines before it were good."""
 
 
@@ -38,7 +38,7 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[l
     """Lists of lines without their line ends, blank ones included, so that they can be counted.
 
     ``start`` and ``end`` bound, in bytes, where lines begin (plain files only). Raises OSError, and
-    ``Damaged`` after the lines before the damage.
+    ``DamageError`` after the lines before the damage.
     """
     pending: list[bytes] = []
     size = 0
@@ -91,7 +91,7 @@ def _bounded(blocks: Iterator[bytes], place: int, end: int | None) -> Iterator[b
 
 
 def _unpacked(packed: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks unpacked, members one after another; raises ``Damaged``."""
+    """The blocks unpacked, members one after another; raises ``DamageError``."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     fresh = True
     for chunk in packed:
@@ -102,7 +102,7 @@ def _unpacked(packed: Iterator[bytes]) -> Iterator[bytes]:
             try:
                 block = unpacker.decompress(data, BLOCK)
             except zlib.error as error:
-                raise Damaged(f"damaged gzip data: {error}") from error
+                raise DamageError(f"damaged gzip data: {error}") from error
             fresh = False
             if block:
                 yield block
@@ -112,4 +112,4 @@ def _unpacked(packed: Iterator[bytes]) -> Iterator[bytes]:
             else:
                 data = unpacker.unconsumed_tail
     if not fresh:
-        raise Damaged("damaged gzip data: it ends too early")
+        raise DamageError("damaged gzip data: it ends too early")

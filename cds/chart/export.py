@@ -215,7 +215,7 @@ _TYPE_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
 
 
 def line_type(line: bytes) -> str:
-    """The resource type of a line of NDJSON; "" when it is no resource. Cheap for the usual form."""
+    """The resource type of a line of NDJSON; "" when it is no resource."""
     found = _TYPE_FIRST.match(line)
     if found is not None:
         return found[1].decode()
