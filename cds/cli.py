@@ -226,6 +226,8 @@ def audit(
         raise typer.Exit(run_audit(inputs, setting, options))
     except AuditError as error:
         raise Stop(str(error)) from error
+    except KeyboardInterrupt:
+        raise Stop("interrupted: nothing was written", 130) from None
 
 
 def _cores() -> int:

@@ -37,9 +37,18 @@ def is_gzip(path: Path) -> bool:
 def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[list[Line]]:
     """Lists of lines without their line ends, blank ones included, so that they can be counted.
 
-    ``start`` and ``end`` bound, in bytes, where lines begin (plain files only). Raises OSError, and
-    ``DamageError`` after the lines before the damage.
+    ``start`` and ``end`` bound, in bytes, where lines begin (plain files only). A byte order mark is
+    left out. Raises OSError, and ``DamageError`` after the lines before the damage.
     """
+    fresh = start == 0
+    for lines in _read_lines(path, start, end):
+        if fresh and isinstance(lines[0], bytes):
+            lines[0] = lines[0].removeprefix(_MARK)
+        fresh = False
+        yield lines
+
+
+def _read_lines(path: Path, start: int, end: int | None) -> Iterator[list[Line]]:
     pending: list[bytes] = []
     size = 0
     skipping = start > 0
@@ -66,16 +75,13 @@ def _line(parts: list[bytes], size: int) -> Line:
 
 
 def _blocks(path: Path, start: int, end: int | None) -> Iterator[bytes]:
-    """Blocks of the unpacked file, without a byte order mark, up to the part's last line end."""
+    """Blocks of the unpacked file, up to the part's last line end."""
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
         # From one byte before, so that a line that begins just here is not taken for a rest.
         file.seek(max(0, start - 1))
         raw = iter(lambda: file.read(BLOCK), b"")
-        first = start == 0
-        for block in _unpacked(raw) if packed else _bounded(raw, max(0, start - 1), end):
-            yield block.removeprefix(_MARK) if first else block
-            first = False
+        yield from _unpacked(raw) if packed else _bounded(raw, max(0, start - 1), end)
 
 
 def _bounded(blocks: Iterator[bytes], place: int, end: int | None) -> Iterator[bytes]:
