@@ -13,7 +13,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -157,10 +157,11 @@ class Pool:
             others.append(ours)
         process = context.Process(target=_serve, args=(theirs, dict(self.jobs), others))
         process.daemon = True
-        process.start()
-        theirs.close()
         worker = _Worker(process, ours)
-        self._workers.append(worker)
+        with _undisturbed():
+            process.start()
+            self._workers.append(worker)
+        theirs.close()
         return worker
 
     def _received(self) -> Iterator[tuple[_Task, Any]]:
@@ -187,6 +188,19 @@ class Pool:
         worker.link.close()
         worker.process.kill()
         worker.process.join()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds Ctrl-C back: a worker is known, and leaves it to its parent, before it can arrive."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Died:

@@ -37,8 +37,8 @@ def is_gzip(path: Path) -> bool:
 def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[list[Line]]:
     """Lists of lines without their line ends, blank ones included, so that they can be counted.
 
-    ``start`` and ``end`` bound, in bytes, where lines begin (plain files only). A byte order mark is
-    left out. Raises OSError, and ``DamageError`` after the lines before the damage.
+    ``start`` and ``end`` bound, in bytes, where lines begin (plain files only). A byte order mark
+    is left out. Raises OSError, and ``DamageError`` after the lines before the damage.
     """
     fresh = start == 0
     for lines in _read_lines(path, start, end):
