@@ -306,22 +306,16 @@ def judge_patients(setting: Setting, patients: Patients) -> Outcome:
     """What comes of the patients, by rank. Raises OSError when their lines are gone."""
     outcome = Outcome()
     shelf = Shelf(patients.shelves)
-    understood = {
-        kind: definition.understood for kind, definition in setting.rulebook.definitions.items()
-    }
+
+    def read(data: bytes, name: str) -> Charts:
+        return read_input(data, name, setting)
+
     try:
         for key, lines in patients.partition.groups():
             name = key.decode()
             try:
                 charts = read_record(
-                    lines,
-                    name,
-                    patients.name,
-                    states=patients.states,
-                    shelf=shelf,
-                    terminology=setting.rulebook.terminology,
-                    zone=setting.zone,
-                    understood=understood,
+                    lines, name, patients.name, read=read, states=patients.states, shelf=shelf
                 )
             except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
                 where = Place(patients.name, resource=f"Patient/{name}")

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 import simdjson
@@ -21,16 +20,18 @@ from cds.chart.fields import Json, as_text, reference_of
 from cds.chart.finding import subject_of
 from cds.chart.model import Chart, Coverage, MedicationRecord, OperationRecord
 from cds.chart.operation import join_operations
-from cds.chart.reader import Charts, read_charts
+from cds.chart.reader import Charts
 from cds.chart.references import relative
 from cds.chart.version import Entry, newest
-from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem
 
 OVERRULING = (Coverage.FAILED, Coverage.FORBIDDEN, Coverage.TRUNCATED)
 """What holds of a type for every patient, whatever lines of it were found for one."""
 
 Kept = TypeVar("Kept", MedicationRecord, OperationRecord)
+
+Read = Callable[[bytes, str], Charts]
+"""Reads the bytes of a record under a name, as every other input is read."""
 
 Shelf = Callable[[str], bytes | None]
 """Gives the line of a shared Medication by its id, None where the export has none."""
@@ -91,50 +92,40 @@ def _owners(resource: Json) -> tuple[str, list[str]]:
     return kind, list(dict.fromkeys(usable))
 
 
-def read_record(  # noqa: PLR0913 - what a Bundle brings in one piece comes in several here
+def read_record(
     lines: Sequence[bytes],
     patient: str,
     name: str,
     *,
+    read: Read,
     states: Mapping[str, Coverage],
     shelf: Shelf,
-    terminology: Terminology,
-    zone: ZoneInfo,
-    understood: Mapping[str, frozenset[str]] | None = None,
 ) -> Charts:
-    """The chart of one patient from their lines of an export named ``name``. Never raises.
+    """The chart of one patient from their lines of an export named ``name``; ``read`` reads it.
 
     ``lines`` are JSON objects in any order: the same chart comes of every order. ``states`` says of
     a type what holds when the patient has none of it (``empty`` or ``absent``), or what holds for
     everybody (``failed``, ``truncated``). Medications that the lines refer to come from ``shelf``.
+    What is wrong is a problem; a chart that cannot be made is not there.
     """
     chosen = _people_first(sorted(set(lines)))
-    charts, problems = _joined(chosen, shelf, name, terminology, zone, understood)
-    if not charts and len(good := [line for line in chosen if _decoded(line)]) < len(chosen):
+    found = read(_bundle(chosen, shelf), name)
+    problems = list(found.problems)
+    if not found.charts and len(good := [line for line in chosen if _decoded(line)]) < len(chosen):
         # Joined they are no JSON: one of them is at fault, and costs only itself.
         what = f"{len(chosen) - len(good)} of {len(chosen)} lines are not JSON"
         where = Place(name, resource=f"Patient/{patient}")
-        charts, problems = _joined(good, shelf, name, terminology, zone, understood)
-        problems.append(Problem(where, what, "one resource a line", "json"))
-    own = [_exported(chart, states) for chart in charts if chart.patient.id == patient]
-    return Charts(tuple(own), None, tuple(problems))
+        found = read(_bundle(good, shelf), name)
+        problems = [*found.problems, Problem(where, what, "one resource a line", "json")]
+    own = tuple(_exported(chart, states) for chart in found.charts if chart.patient.id == patient)
+    # Whose a line is was asked before: an appointment of two patients is no stranger's.
+    return Charts(own, None, tuple(item for item in problems if item.kind != "subject"))
 
 
-def _joined(
-    lines: list[bytes],
-    shelf: Shelf,
-    name: str,
-    terminology: Terminology,
-    zone: ZoneInfo,
-    understood: Mapping[str, frozenset[str]] | None,
-) -> tuple[tuple[Chart, ...], list[Problem]]:
-    """The charts of the lines as one array of resources, and its problems.
-
-    Whose a line is was asked before: an appointment of two patients is no stranger's.
-    """
-    document = b"[" + b",".join([*lines, *_medications(lines, shelf)]) + b"]"
-    found = read_charts(document, name, terminology, zone, understood)
-    return found.charts, [problem for problem in found.problems if problem.kind != "subject"]
+def _bundle(lines: list[bytes], shelf: Shelf) -> bytes:
+    """The lines as one Bundle, with the Medications that they name."""
+    entries = b'},{"resource":'.join([*lines, *_medications(lines, shelf)])
+    return b'{"resourceType":"Bundle","entry":[{"resource":' + entries + b"}]}"
 
 
 def _exported(chart: Chart, states: Mapping[str, Coverage]) -> Chart:
