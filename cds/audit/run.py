@@ -39,7 +39,7 @@ from cds.audit.work import (
     sort_part,
     spill_path,
 )
-from cds.cards.judge import Setting
+from cds.cards.judge import Setting, read_input
 from cds.cards.wire import encode
 from cds.engine.needs import resource_types
 from cds.engine.review import evaluator
@@ -73,6 +73,7 @@ def audit(paths: list[str], setting: Setting, options: Options) -> int:
         raise AuditError(f"no input found: {told or 'accepted: files, folders, globs or -'}")
     # Compiled before the workers are forked, so that they have it.
     evaluator(setting.rulebook)
+    read_input(b"", "", setting)
     jobs: dict[str, Job] = {
         "records": partial(judge_records, setting),
         "sort": sort_part,

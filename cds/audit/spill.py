@@ -38,7 +38,7 @@ class Spill:
     def add(self, key: bytes, line: bytes) -> None:
         """Keeps a line for a patient. ``key`` has no tab or line end, ``line`` no line end."""
         held = self._held.setdefault(zlib.crc32(key) >> (_BITS - self.bits), [])
-        held.append(key + b"\t" + line)
+        held += (key, b"\t", line, b"\n")
         self._size += len(line)
         if self._size > _BUDGET:
             self.flush()
@@ -49,7 +49,7 @@ class Spill:
             return
         with self.path.open("ab") as file:
             for partition in sorted(self._held):
-                data = b"\n".join(self._held[partition]) + b"\n"
+                data = b"".join(self._held[partition])
                 file.write(data)
                 places = self.runs.setdefault(partition, array("Q"))
                 places.extend((self._place, len(data)))

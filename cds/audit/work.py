@@ -10,7 +10,7 @@ from cds.audit.inputs import Record
 from cds.audit.line import finding_line, problem_line, told_findings
 from cds.audit.shelf import Shelf, Writer
 from cds.audit.spill import Partition, Runs, Spill
-from cds.audit.stream import DamageError, TooLong, read_lines
+from cds.audit.stream import DamageError, Line, TooLong, read_lines
 from cds.audit.tally import Tally
 from cds.cards.judge import Setting, judge, read_input
 from cds.chart.document import MAX_BYTES
@@ -201,20 +201,14 @@ def sort_part(part: Part) -> Sorted:
     found = sorter.found
     try:
         for lines in _read_part(part, found):
-            for line in lines:
-                found.lines += 1
-                if isinstance(line, TooLong):
-                    what = "this line is too long"
-                    found.tell(Problem(Place(part.name), what, "at most 64 MiB", "json"))
-                elif line and not line.isspace():
-                    sorter.sort(line)
+            sorter.sort_all(lines)
     finally:
         sorter.close()
     found.runs = sorter.spill.runs
     return found
 
 
-def _read_part(part: Part, found: Sorted) -> Iterable[list[bytes | TooLong]]:
+def _read_part(part: Part, found: Sorted) -> Iterable[list[Line]]:
     """The part's lines; why the file cannot be read, or ends early, goes to ``damage``."""
     reading = read_lines(Path(part.name), part.start, part.end)
     while True:
@@ -242,8 +236,28 @@ class _Sorter:
         self._owners = Owners()
         self._shelf: Writer | None = None
 
-    def sort(self, line: bytes) -> None:
+    def sort_all(self, lines: list[Line]) -> None:
+        """Lines one after the other: the common ones together, any other by itself."""
+        found, wanted, patient = self.found, self.part.wanted, self.part.patient
+        texts = [line if isinstance(line, bytes) and line else b"null" for line in lines]
+        for line, told in zip(lines, self._owners.of_each(texts), strict=True):
+            found.lines += 1
+            if told is None or told[0] not in wanted:
+                self.sort(line)
+                continue
+            found.good += 1
+            if patient in ("", told[1]):
+                self.spill.add(told[1].encode(), line)  # type: ignore[arg-type]
+
+    def sort(self, line: Line) -> None:
         """One line: to its patients, to the shelf, or told."""
+        if isinstance(line, TooLong):
+            what = "this line is too long"
+            self.found.tell(Problem(Place(self.part.name), what, "at most 64 MiB", "json"))
+        elif line and not line.isspace():
+            self._sort(line)
+
+    def _sort(self, line: bytes) -> None:
         name, found = self.part.name, self.found
         try:
             kind, keys = self._owners.of(line)

@@ -37,17 +37,35 @@ Shelf = Callable[[str], bytes | None]
 """Gives the line of a shared Medication by its id, None where the export has none."""
 
 _MEDICATION = re.compile(rb'Medication\\?/([^"\\/?#]+)')
-_POINTERS = {"AllergyIntolerance": "/patient/reference", "Task": "/for/reference"}
-_PATIENT = re.compile(r"Patient/[^/?#\x00-\x1f]+")
+_SUBJECTS = {"AllergyIntolerance": "patient", "Task": "for"}
+_SHARED = ("Appointment/", "Encounter/")
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _DEPTH_OF_MEDICATIONS = 3
 
 
 class Owners:
-    """Tells of a line whose it is, at the price of one parse without objects."""
+    """Tells of lines whose they are, at the price of a parse without objects."""
 
     def __init__(self) -> None:
         self._parser = simdjson.Parser()
+
+    def of_each(self, lines: Sequence[bytes]) -> list[tuple[str, str] | None]:
+        """For each line its type and its one patient's id, where it is written the common way.
+
+        None for any other line, and for all where one is no JSON: ask `of`.
+        """
+        nothing: list[tuple[str, str] | None] = [None] * len(lines)
+        try:
+            documents: Any = self._parser.parse(b"[" + b",".join(lines) + b"]")
+        except (ValueError, RecursionError):
+            return nothing
+        try:
+            # Lines that are no JSON may be some together.
+            found = [_told(document) for document in documents]
+        finally:
+            # The parser is not used again while something still looks into its document.
+            del documents
+        return found if len(found) == len(lines) else nothing
 
     def of(self, line: bytes) -> tuple[str, list[str]]:
         """The line's resource type and the keys of its patients: ids, or ``urn:…`` as written.
@@ -57,24 +75,23 @@ class Owners:
         """
         document: Any = self._parser.parse(line)
         try:
-            return _told(document) or _owners(document.as_dict())
+            return _owners(document.as_dict())
         except (AttributeError, RecursionError) as error:
             raise ValueError("not a JSON object") from error
         finally:
-            # The parser is not used again while something still looks into its document.
             del document
 
 
-def _told(document: Any) -> tuple[str, list[str]] | None:
-    """The common way to write whose a resource is, without an object made; None for any other."""
+def _told(document: Any) -> tuple[str, str] | None:
+    """The common way to write whose a resource is; None for any other, and for a Patient."""
     try:
         kind = document["resourceType"]
-        if kind == "Patient":
-            return None
-        found = document.at_pointer(_POINTERS.get(kind, "/subject/reference"))
-        return (kind, [found[8:]]) if _PATIENT.fullmatch(found) else None
-    except (KeyError, TypeError, ValueError):
-        return None
+        found = document[_SUBJECTS.get(kind, "subject")]["reference"]
+        if found.startswith("Patient/") and found.count("/") == 1 and found.isprintable():
+            return (kind, found[8:]) if found[8:].isascii() and "?" not in found else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    return None
 
 
 def _owners(resource: Json) -> tuple[str, list[str]]:
@@ -118,8 +135,12 @@ def read_record(
         found = read(_bundle(good, shelf), name)
         problems = [*found.problems, Problem(where, what, "one resource a line", "json")]
     own = tuple(_exported(chart, states) for chart in found.charts if chart.patient.id == patient)
-    # Whose a line is was asked before: an appointment of two patients is no stranger's.
-    return Charts(own, None, tuple(item for item in problems if item.kind != "subject"))
+    return Charts(own, None, tuple(problem for problem in problems if not _is_shared(problem)))
+
+
+def _is_shared(problem: Problem) -> bool:
+    """Whether a problem is but that an entry has two patients, each of whom gets it."""
+    return problem.kind == "subject" and problem.where.resource.startswith(_SHARED)
 
 
 def _bundle(lines: list[bytes], shelf: Shelf) -> bytes:
