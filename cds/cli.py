@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -174,6 +175,65 @@ def check(
     _choice(format, ("text", "json"), "--format")
     setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
     raise typer.Exit(check_inputs(paths, setting, notes, as_json=format == "json"))
+
+
+@app.command()
+def audit(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Bundles, arrays or NDJSON of records, or the folder of a Bulk Data export;"
+            " file, folder, glob or -; .gz is read.",
+            metavar="INPUT…",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files; empty or new.")],
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes [default: one a core].")
+    ] = None,
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+    as_of: AsOf = None,
+    timezone: Zone = None,
+    hook: Annotated[
+        str, typer.Option("--hook", help="Hook to judge for [default: audit].", show_default=False)
+    ] = "audit",
+    patient: PatientId = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option("--format", help="text, or json (the content of summary.json).")
+    ] = "text",
+) -> None:
+    """Judge a population: findings, counts of fired, not fired and unknown, problems.
+
+    Writes findings.ndjson, summary.json and problems.ndjson into the folder of --out.
+    """
+    from cds.audit.output import AuditError
+    from cds.audit.run import Options
+    from cds.audit.run import audit as run_audit
+
+    _choice(format, ("text", "json"), "--format")
+    setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
+    options = Options(
+        out=out,
+        workers=workers or _cores(),
+        supplied=frozenset(_site(config, enable, disable).supplied),
+        notes=tuple(notes),
+        as_json=format == "json",
+    )
+    try:
+        raise typer.Exit(run_audit(inputs, setting, options))
+    except AuditError as error:
+        raise Stop(str(error)) from error
+    except KeyboardInterrupt:
+        raise Stop("interrupted: nothing was written", 130) from None
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @app.command()

@@ -9,18 +9,22 @@ from cds.rulebook.document import Node
 from cds.rulebook.model import Parameter, Rule
 from cds.rulebook.reading import Author, first
 
-_KEYS = ("timezone", "parameters", "enable", "disable", "evidence-url")
+_KEYS = ("timezone", "parameters", "enable", "disable", "evidence-url", "supplied")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a site changes. ``timezone`` "" means that none was given (UTC, and said so)."""
+    """What a site changes. ``timezone`` "" means that none was given (UTC, and said so).
+
+    ``supplied`` are resource types that the site's exports always hold: no file means no resource.
+    """
 
     timezone: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     evidence_url: str = ""
+    supplied: tuple[str, ...] = ()
     place: Node | None = field(default=None, compare=False)
 
 
@@ -36,6 +40,7 @@ def read_site(node: Node, author: Author) -> Site:
         enable=author.words(node, "enable"),
         disable=author.words(node, "disable"),
         evidence_url=author.text(node, "evidence-url"),
+        supplied=author.words(node, "supplied"),
         place=node,
     )
 

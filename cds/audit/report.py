@@ -1,0 +1,54 @@
+"""What an audit prints when it is done: a short table for people, or the summary's JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from cds.audit.run import Options
+
+
+def print_summary(content: bytes, options: Options, seconds: float) -> None:
+    """Results to standard output, one closing line and the notes to standard error."""
+    summary: dict[str, Any] = msgspec.json.decode(content)
+    if options.as_json:
+        sys.stdout.write(content.decode())
+    else:
+        _print_tables(summary)
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+    for note in options.notes:
+        console.print(Text(f"note: {note}"))
+    patients = summary["patients"]["judged"]
+    console.print(Text(f"{patients:,} patients judged in {seconds:.1f} s, see {options.out}"))
+
+
+def _print_tables(summary: dict[str, Any]) -> None:
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 100)
+    inputs, patients = summary["inputs"], summary["patients"]
+    console.print(
+        f"{inputs['records']} records, {inputs['exports']} exports, "
+        f"{inputs['unreadable']} inputs that could not be read\n"
+        f"{patients['judged']} patients judged, {patients['deceased_not_judged']} deceased and not "
+        f"judged\n"
+        f"{summary['findings']} findings, {sum(summary['cards'].values())} cards, "
+        f"{sum(sum(kind.values()) for kind in summary['problems'].values())} problems, "
+        f"{summary['unclassified']['medications']} medications that could not be classified"
+    )
+    rules = [rule for rule in summary["rules"] if rule["fired"] or rule["unknown"]]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rule", overflow="fold")
+    for title in ("fired", "not fired", "unknown"):
+        table.add_column(title, justify="right")
+    for rule in sorted(rules, key=lambda item: (-item["fired"], -item["unknown"], item["rule"])):
+        counts = (rule["fired"], rule["not_fired"], rule["unknown"])
+        table.add_row(rule["rule"], *map(str, counts))
+    if rules:
+        console.print(table)
+    quiet = len(summary["rules"]) - len(rules)
+    console.print(f"{quiet} rules fired for nobody and are unknown for nobody")

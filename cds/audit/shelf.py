@@ -1,0 +1,68 @@
+"""The shared Medications of an export, by id, on disk: every patient's orders may refer to them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS medication
+(id TEXT PRIMARY KEY, version INTEGER, updated TEXT, line BLOB) WITHOUT ROWID
+"""
+# Of several versions the highest numbered stands, else the latest; then content decides, so that
+# the order of the files does not.
+_PUT = """
+INSERT INTO medication VALUES (?, ?, ?, ?) ON CONFLICT(id) DO UPDATE
+SET version = excluded.version, updated = excluded.updated, line = excluded.line
+WHERE (excluded.version, excluded.updated, excluded.line) > (version, updated, line)
+"""
+_GET = "SELECT version, updated, line FROM medication WHERE id = ?"
+
+
+class Writer:
+    """Puts Medications on the shelf at ``path``; `close` makes them stay."""
+
+    def __init__(self, path: Path) -> None:
+        self._base = sqlite3.connect(path, isolation_level=None)
+        self._base.execute("PRAGMA journal_mode = OFF")
+        self._base.execute("PRAGMA synchronous = OFF")
+        self._base.execute(_TABLE)
+        self._base.execute("BEGIN")
+
+    def put(self, line: bytes) -> None:
+        """Keeps the Medication on a line. Raises ValueError when it has no id."""
+        resource: Any = msgspec.json.decode(line)
+        name = resource.get("id")
+        if not isinstance(name, str) or not name:
+            raise ValueError("a Medication without an id")
+        meta = resource.get("meta")
+        meta = meta if isinstance(meta, dict) else {}
+        version, updated = str(meta.get("versionId", "")), meta.get("lastUpdated")
+        number = int(version[:18]) if version.isdecimal() else -1
+        stamp = updated if isinstance(updated, str) else ""
+        self._base.execute(_PUT, (name, number, stamp, line))
+
+    def close(self) -> None:
+        self._base.execute("COMMIT")
+        self._base.close()
+
+
+class Shelf:
+    """Gives Medications back by id, from the shelves at ``paths``: the version that stands."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._bases = [
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) for path in paths
+        ]
+
+    def __call__(self, name: str) -> bytes | None:
+        rows = [row for base in self._bases if (row := base.execute(_GET, (name,)).fetchone())]
+        return bytes(max(rows)[2]) if rows else None
+
+    def close(self) -> None:
+        for base in self._bases:
+            base.close()

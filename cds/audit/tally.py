@@ -1,0 +1,165 @@
+"""What an audit counts: made chunk by chunk, added up in the order of the inputs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from cds.audit.line import Said
+from cds.cards.judge import Setting
+from cds.engine.finding import Finding, Review
+from cds.engine.needs import coverage_read
+from cds.engine.review import speaks_on
+from cds.rulebook.model import INDICATORS, Rulebook
+from cds.values.problem import Problem
+from cds.values.truth import Truth
+
+_SOURCE = re.compile(r"\b([A-Z][A-Za-z]+)/[A-Za-z0-9.:_-]+")
+_MOST_REASONS = 100
+_OTHER = "other reasons"
+
+
+@lru_cache(maxsize=8192)
+def _general(reason: str) -> str:
+    """The reason without the id of a resource, so that it can be counted over patients."""
+    return _SOURCE.sub(r"\1", reason)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of patients, rules, coverage and problems.
+
+    For each judged patient and rule of the hook exactly one of ``fired``, ``not_fired`` and
+    ``unknown`` is counted; a rule that fired for one thing and is unknown for another is *fired*,
+    and in ``partly`` as well. ``reasons`` counts patients by what was missing.
+    """
+
+    inputs: int = 0
+    unreadable: int = 0
+    judged: int = 0
+    deceased: int = 0
+    fired: Counter[str] = field(default_factory=Counter)
+    not_fired: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    partly: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
+    findings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    coverage: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unclassified: int = 0
+    unclassified_patients: int = 0
+
+    def add_review(self, review: Review, rulebook: Rulebook) -> None:
+        """Counts one patient."""
+        if review.problems:
+            self.deceased += 1
+            return
+        self.judged += 1
+        for verdict in review.verdicts:
+            name = verdict.rule.id
+            if verdict.truth is Truth.YES or verdict.findings:
+                self.fired[name] += 1
+                if verdict.undecided:
+                    self.partly[name] += 1
+            elif verdict.truth is Truth.UNKNOWN:
+                self.unknown[name] += 1
+            else:
+                self.not_fired[name] += 1
+            if verdict.undecided:
+                for reason in {_general(text) for text in verdict.missing}:
+                    self.reasons[name, reason] += 1
+        for kind, state in coverage_read(review, rulebook).items():
+            self.coverage[kind, state.value] += 1
+        for reason, count in review.chart.ignored.items():
+            self.ignored[reason] += count
+        self.unclassified += len(review.unclassified)
+        self.unclassified_patients += bool(review.unclassified)
+
+    def add_finding(self, finding: Finding, said: Said) -> None:
+        speaks = "line" if said == "line" else "card" if said is True else "silent"
+        self.findings[finding.rule.id, finding.indicator, speaks] += 1
+
+    def add_problem(self, problem: Problem) -> None:
+        self.problems[problem.kind, problem.severity.value] += 1
+
+    def merge(self, other: Tally) -> None:
+        """Adds the counts of a later chunk."""
+        for name in self.__dataclass_fields__:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(ours, Counter):
+                ours.update(theirs)
+            else:
+                setattr(self, name, ours + theirs)
+
+    # -- summary.json -----------------------------------------------------------------------------
+
+    def summary(self, setting: Setting, inputs: Mapping[str, int]) -> dict[str, Any]:
+        """The content of ``summary.json``; the order of keys is stable."""
+        rulebook = setting.rulebook
+        on = [rule for rule in rulebook.rules if speaks_on(rule, setting.hook)]
+        off = [rule.id for rule in rulebook.rules if not speaks_on(rule, setting.hook)]
+        return {
+            "pack": f"{rulebook.pack.id} {rulebook.pack.version}",
+            "rulebook": rulebook.digest,
+            "hook": setting.hook,
+            "asOf": setting.as_of.astimezone(setting.zone).isoformat(),
+            "timezone": setting.zone.key,
+            "inputs": {**inputs, "unreadable": self.unreadable},
+            "patients": {"judged": self.judged, "deceased_not_judged": self.deceased},
+            "findings": self.findings.total(),
+            "cards": {level: self._said(level, "card") for level in reversed(INDICATORS)},
+            "lines": sum(self._said(level, "line") for level in INDICATORS),
+            "rules": [self._rule(rule.id, rule.version) for rule in on],
+            "not_judged": sorted(off),
+            "unclassified": {
+                "patients": self.unclassified_patients,
+                "medications": self.unclassified,
+            },
+            "coverage": _nested(self.coverage),
+            "ignored": dict(sorted(self.ignored.items())),
+            "problems": _nested(self.problems),
+        }
+
+    def _said(self, level: str, how: str) -> int:
+        return sum(
+            count for (_, at, said), count in self.findings.items() if (at, said) == (level, how)
+        )
+
+    def _rule(self, name: str, version: str) -> dict[str, Any]:
+        findings = {
+            said: {
+                level: self.findings[name, level, said]
+                for level in reversed(INDICATORS)
+                if self.findings[name, level, said]
+            }
+            for said in ("card", "line", "silent")
+        }
+        return {
+            "rule": name,
+            "version": version,
+            "fired": self.fired[name],
+            "not_fired": self.not_fired[name],
+            "unknown": self.unknown[name],
+            "fired_and_unknown": self.partly[name],
+            "findings": {said: counts for said, counts in findings.items() if counts},
+            "reasons": self._reasons(name),
+        }
+
+    def _reasons(self, name: str) -> dict[str, int]:
+        """What was missing, the most frequent first; a long tail is one entry."""
+        found = [(reason, n) for (rule, reason), n in self.reasons.items() if rule == name]
+        found.sort(key=lambda item: (-item[1], item[0]))
+        rest = sum(count for _, count in found[_MOST_REASONS:])
+        return {**dict(found[:_MOST_REASONS]), **({_OTHER: rest} if rest else {})}
+
+
+def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (outer, inner), count in sorted(counts.items()):
+        found.setdefault(outer, {})[inner] = count
+    return found

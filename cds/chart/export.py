@@ -1,0 +1,235 @@
+"""One patient's lines of a Bulk Data export into a chart (FHIR Bulk Data Access, NDJSON files).
+
+An export is one record set in files by resource type. Whoever gathers a patient's lines (in any
+order, from any number of files) gets the chart that a Bundle of the same resources would give; only
+the coverage differs, since a type without a file was not exported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+import simdjson
+
+from cds.chart.courses import join_courses
+from cds.chart.fields import Json, as_text, reference_of
+from cds.chart.finding import subject_of
+from cds.chart.model import Chart, Coverage, MedicationRecord, OperationRecord
+from cds.chart.operation import join_operations
+from cds.chart.reader import Charts
+from cds.chart.references import relative
+from cds.chart.version import Entry, newest
+from cds.values.problem import Place, Problem
+
+OVERRULING = (Coverage.FAILED, Coverage.FORBIDDEN, Coverage.TRUNCATED)
+"""What holds of a type for every patient, whatever lines of it were found for one."""
+
+Kept = TypeVar("Kept", MedicationRecord, OperationRecord)
+
+Read = Callable[[bytes, str], Charts]
+"""Reads the bytes of a record under a name, as every other input is read."""
+
+Shelf = Callable[[str], bytes | None]
+"""Gives the line of a shared Medication by its id, None where the export has none."""
+
+_MEDICATION = re.compile(rb'Medication\\?/([^"\\/?#]+)')
+_SUBJECTS = {"AllergyIntolerance": "patient", "Task": "for"}
+_SHARED = ("Appointment/", "Encounter/")
+_CONTROL = re.compile(r"[\x00-\x1f]")
+_DEPTH_OF_MEDICATIONS = 3
+
+
+class Owners:
+    """Tells of lines whose they are, at the price of a parse without objects."""
+
+    def __init__(self) -> None:
+        self._parser = simdjson.Parser()
+
+    def of_each(self, lines: Sequence[bytes]) -> list[tuple[str, str] | None]:
+        """For each line its type and its one patient's id, where it is written the common way.
+
+        None for any other line, and for all where one is no JSON: ask `of`.
+        """
+        nothing: list[tuple[str, str] | None] = [None] * len(lines)
+        try:
+            documents: Any = self._parser.parse(b"[" + b",".join(lines) + b"]")
+        except (ValueError, RecursionError):
+            return nothing
+        try:
+            # Lines that are no JSON may be some together.
+            found = [_told(document) for document in documents]
+        finally:
+            # The parser is not used again while something still looks into its document.
+            del documents
+        return found if len(found) == len(lines) else nothing
+
+    def of(self, line: bytes) -> tuple[str, list[str]]:
+        """The line's resource type and the keys of its patients: ids, or ``urn:…`` as written.
+
+        No keys: it names no patient. A reference to something else than a patient comes back whole
+        (``Group/g1``). Raises ValueError for a line that is no JSON object or has no resourceType.
+        """
+        document: Any = self._parser.parse(line)
+        try:
+            return _owners(document.as_dict())
+        except (AttributeError, RecursionError) as error:
+            raise ValueError("not a JSON object") from error
+        finally:
+            del document
+
+
+def _told(document: Any) -> tuple[str, str] | None:
+    """The common way to write whose a resource is; None for any other, and for a Patient."""
+    try:
+        kind = document["resourceType"]
+        found = document[_SUBJECTS.get(kind, "subject")]["reference"]
+        if found.startswith("Patient/") and found.count("/") == 1 and found.isprintable():
+            return (kind, found[8:]) if found[8:].isascii() and "?" not in found else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    return None
+
+
+def _owners(resource: Json) -> tuple[str, list[str]]:
+    """The same as ``Owners.of`` for every way to write a reference."""
+    kind = as_text(resource.get("resourceType"))
+    if not kind:
+        raise ValueError("no resourceType")
+    if kind == "Patient":
+        name = as_text(resource.get("id"))
+        return kind, [name] if name and not _CONTROL.search(name) else []
+    keys = [relative(reference_of(item)) for item in subject_of(resource)]
+    if "participant" in resource and "subject" not in resource:
+        keys = [key for key in keys if key.startswith(("Patient/", "urn:"))]
+    usable = [key.removeprefix("Patient/") for key in keys if key and not _CONTROL.search(key)]
+    return kind, list(dict.fromkeys(usable))
+
+
+def read_record(
+    lines: Sequence[bytes],
+    patient: str,
+    name: str,
+    *,
+    read: Read,
+    states: Mapping[str, Coverage],
+    shelf: Shelf,
+) -> Charts:
+    """The chart of one patient from their lines of an export named ``name``; ``read`` reads it.
+
+    ``lines`` are JSON objects in any order: the same chart comes of every order. ``states`` says of
+    a type what holds when the patient has none of it (``empty`` or ``absent``), or what holds for
+    everybody (``failed``, ``truncated``). Medications that the lines refer to come from ``shelf``.
+    What is wrong is a problem; a chart that cannot be made is not there.
+    """
+    chosen = _people_first(sorted(set(lines)))
+    found = read(_bundle(chosen, shelf), name)
+    problems = list(found.problems)
+    if not found.charts and len(good := [line for line in chosen if _decoded(line)]) < len(chosen):
+        # Joined they are no JSON: one of them is at fault, and costs only itself.
+        what = f"{len(chosen) - len(good)} of {len(chosen)} lines are not JSON"
+        where = Place(name, resource=f"Patient/{patient}")
+        found = read(_bundle(good, shelf), name)
+        problems = [*found.problems, Problem(where, what, "one resource a line", "json")]
+    own = tuple(_exported(chart, states) for chart in found.charts if chart.patient.id == patient)
+    return Charts(own, None, tuple(problem for problem in problems if not _is_shared(problem)))
+
+
+def _is_shared(problem: Problem) -> bool:
+    """Whether a problem is but that an entry has two patients, each of whom gets it."""
+    return problem.kind == "subject" and problem.where.resource.startswith(_SHARED)
+
+
+def _bundle(lines: list[bytes], shelf: Shelf) -> bytes:
+    """The lines as one Bundle, with the Medications that they name."""
+    entries = b'},{"resource":'.join([*lines, *_medications(lines, shelf)])
+    return b'{"resourceType":"Bundle","entry":[{"resource":' + entries + b"}]}"
+
+
+def _exported(chart: Chart, states: Mapping[str, Coverage]) -> Chart:
+    """The chart as an export means it: its coverage, and nothing in it is being written now."""
+    courses, operations = chart.courses, chart.operations
+    if any(record.drafted for course in courses for record in course.records):
+        courses = join_courses(
+            [_settled(record) for course in courses for record in course.records]
+        )
+    if any(record.drafted for operation in operations for record in operation.records):
+        operations = join_operations(
+            [_settled(record) for operation in operations for record in operation.records]
+        )
+    coverage = _coverage(chart, states)
+    return replace(chart, courses=courses, operations=operations, coverage=coverage)
+
+
+def _settled(record: Kept) -> Kept:
+    return replace(record, drafted=False) if record.drafted else record
+
+
+def _coverage(chart: Chart, states: Mapping[str, Coverage]) -> dict[str, Coverage]:
+    """The chart's coverage where its record is the whole, turned into that of an export."""
+    found = {}
+    for kind, state in chart.coverage.items():
+        general = states.get(kind, Coverage.ABSENT)
+        told = general in OVERRULING or state is Coverage.EMPTY
+        found[kind] = general if told else state
+    return found
+
+
+def _people_first(lines: list[bytes]) -> list[bytes]:
+    """The lines with one Patient at most: of several versions the one that stands (ruling 31)."""
+    people = [(Entry(found), line) for line in lines if (found := _person(line)) is not None]
+    if len(people) < 2:
+        return lines
+    kept, _ = newest([entry for entry, _ in people], "")
+    first = next(line for entry, line in people if entry is kept[0])
+    others = {line for _, line in people}
+    return [first, *(line for line in lines if line not in others)]
+
+
+def _person(line: bytes) -> Json | None:
+    found = _decoded(line) if b'"Patient"' in line else None
+    return found if found is not None and found.get("resourceType") == "Patient" else None
+
+
+def _decoded(line: bytes) -> Json | None:
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _medications(lines: Iterable[bytes], shelf: Shelf) -> list[bytes]:
+    """The shared Medications that the lines name, and those that these name, each once."""
+    found: dict[bytes, bytes] = {}
+    looked: set[bytes] = set()
+    fresh = list(lines)
+    for _ in range(_DEPTH_OF_MEDICATIONS):
+        named = {
+            name for line in fresh if b"Medication" in line for name in _MEDICATION.findall(line)
+        }
+        fresh = []
+        for name in sorted(named - looked):
+            line = shelf(name.decode("utf-8", "replace"))
+            if line is not None:
+                found[name] = line
+                fresh.append(line)
+        looked |= named
+        if not fresh:
+            break
+    return list(found.values())
+
+
+_TYPE_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
+
+
+def line_type(line: bytes) -> str:
+    """The resource type of a line of NDJSON; "" when it is no resource."""
+    found = _TYPE_FIRST.match(line)
+    if found is not None:
+        return found[1].decode()
+    resource = _decoded(line)
+    return as_text(resource.get("resourceType")) if resource is not None else ""
