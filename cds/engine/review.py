@@ -71,9 +71,7 @@ class Evaluator:
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
         if gate is Truth.NO or not all(base.sets.get(name) for name in rule.per):
-            explain = partial(self._explain_gates, agenda, base)
-            unseen = explain()[0].reasons() if gate is Truth.UNKNOWN else ()
-            return Verdict(rule, gate, (), unseen, gate is Truth.UNKNOWN, explain)
+            return self._without_subject(agenda, base, gate)
         findings: list[Finding] = []
         missing: dict[str, None] = {}
         strongest, undecided = Truth.NO, False
@@ -94,6 +92,17 @@ class Evaluator:
             missing.setdefault(reason)
         explain = partial(self._explain, agenda, base)
         return Verdict(rule, strongest, tuple(findings), tuple(missing), undecided, explain)
+
+    def _without_subject(self, agenda: Agenda, base: Scope, gate: Truth) -> Verdict:
+        """Something is missing that the rule is about: no, or unknown where nobody answered.
+
+        It stays no where one of its tests is no whatever was not seen.
+        """
+        if gate is not Truth.NO:
+            gate = min(gate, self._truth(agenda, base, base))
+        explain = partial(self._explain_gates, agenda, base)
+        missing = explain()[0].reasons() if gate is Truth.UNKNOWN else ()
+        return Verdict(agenda.rule, gate, (), missing, gate is Truth.UNKNOWN, explain)
 
     def _gated(self, agenda: Agenda, base: Scope) -> Truth:
         """Whether everything is there without which the rule cannot hold; stops at a no."""
@@ -144,9 +153,13 @@ class Evaluator:
         for name in agenda.gates:
             self._bind(agenda, name, base)
         names = dict.fromkeys((*agenda.rule.per, *agenda.gates))
-        steps = tuple(self.meanings.explain(_exists(name), base) for name in names)
+        steps = [self.meanings.explain(_exists(name), base) for name in names]
+        if all(step.truth is not Truth.NO for step in steps):
+            self._truth(agenda, base, base)
+            tests = [self.meanings.explain(item.test, base, item.text) for item in agenda.rule.when]
+            steps += [step for step in tests if step.truth is Truth.NO]
         truth = all_of(step.truth for step in steps)
-        return (Step(agenda.rule.title, truth, steps),)
+        return (Step(agenda.rule.title, truth, tuple(steps)),)
 
     def _explain(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
         """A trace for each thing that the rule is about, one for all of which it is not."""
