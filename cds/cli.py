@@ -170,7 +170,7 @@ def check(
 
     A Bundle, a list of resources, NDJSON or a CDS Hooks request is judged for each of its patients.
     """
-    from cds.authoring.console import check_inputs
+    from cds.authoring.check import check_inputs
 
     _choice(format, ("text", "json"), "--format")
     setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
@@ -251,7 +251,7 @@ def explain(
     format: Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Show why each rule fired, did not fire, or could not be decided."""
-    from cds.authoring.console import explain_input
+    from cds.authoring.explain import explain_input
 
     _choice(format, ("text", "json"), "--format")
     setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
@@ -275,7 +275,7 @@ def lint(
     ] = False,
 ) -> None:
     """Check a rule pack: every error at once, each with file, line and column."""
-    from cds.authoring.console import lint_pack
+    from cds.authoring.bench import lint_pack
     from cds.rulebook.pack import shipped_pack
     from cds.rulebook.schema import render_schema
 
@@ -302,7 +302,7 @@ def test(
     format: Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Run scenarios: every card must be listed, an unlisted one fails."""
-    from cds.authoring.console import test_pack
+    from cds.authoring.bench import test_pack
     from cds.rulebook.pack import shipped_pack
 
     _choice(format, ("text", "json"), "--format")

@@ -10,7 +10,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
-from cds.authoring.console import judged_as_json
+from cds.authoring.check import judged_as_json
 from cds.cards.judge import Setting, judge, read_input
 from cds.cards.wire import encode
 from cds.rulebook.pack import load_rulebook, shipped_pack

@@ -1,0 +1,207 @@
+"""`cds check`: judges inputs and shows the cards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console, Group
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.text import Text
+
+from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
+from cds.cards.describe import checked_line
+from cds.cards.judge import Judged, Setting, judge, read_input
+from cds.cards.model import Card
+from cds.chart.inputs import Input, expand_paths, read_inputs
+from cds.chart.reader import Charts
+from cds.engine.census import census
+
+_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold blue"}
+
+
+def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_json: bool) -> int:
+    """Prints the cards of every input; 1 when an input could not be read."""
+    tally = Tally(setting)
+    for given, charts in progress(read_all(expand_paths(paths), setting), len(paths)):
+        judged = list(judge(charts, given.name, setting)) if charts is not None else []
+        tally.add(charts, judged)
+        if as_json:
+            _write_judged(given, charts, judged)
+        else:
+            print_judged(given, charts, judged, setting)
+    tally.report(notes, as_json=as_json)
+    return FAILED if tally.unreadable else DONE
+
+
+def read_all(names: list[str], setting: Setting) -> Iterator[tuple[Input, Charts | None]]:
+    """Each input with its charts; None where it could not be read at all."""
+    for given in read_inputs(names):
+        charts = None if given.problem is not None else read_input(given.data, given.name, setting)
+        yield given, charts
+
+
+def _write_judged(given: Input, charts: Charts | None, judged: list[Judged]) -> None:
+    for item in judged:
+        write_line(judged_as_json(item, ""))
+    if not judged:
+        problems = (
+            (given.problem,) if given.problem is not None else charts.problems if charts else ()
+        )
+        write_line(
+            {
+                "input": given.name,
+                "patient": None,
+                "cards": [],
+                "unknown": [],
+                "coverage": {},
+                "problems": [problem.as_json() for problem in problems],
+            }
+        )
+
+
+def judged_as_json(item: Judged, digest: str) -> dict[str, Any]:
+    """One patient's line: cards, unknowns, coverage, problems (the fixed interface of `check`)."""
+    review = item.answer.review
+    found: dict[str, Any] = {
+        "input": item.input,
+        "patient": item.patient,
+        "hook": review.hook.name,
+        "asOf": review.clock.now.isoformat(),
+        "cards": [card.as_json() for card in item.answer.cards],
+        "unknown": [
+            {"rule": verdict.rule.id, "missing": list(verdict.missing)}
+            for verdict in item.answer.unknown
+        ],
+        "coverage": {kind: state.value for kind, state in item.answer.coverage.items()},
+        "unclassified": list(review.unclassified),
+        "ignored": dict(review.chart.ignored),
+        "problems": [problem.as_json() for problem in item.problems],
+    }
+    return {**found, "rulebook": digest} if digest else found
+
+
+def print_judged(
+    given: Input, charts: Charts | None, judged: list[Judged], setting: Setting
+) -> None:
+    """Prints one input for people: each patient's cards, or why there is none to judge."""
+    console = out()
+    if not judged:
+        problems = (
+            (given.problem,) if given.problem is not None else charts.problems if charts else ()
+        )
+        console.rule(Text(given.name), align="left")
+        for problem in problems or ():
+            console.print(Text(f"  problem: {problem.render()}", style="yellow"))
+        return
+    for item in judged:
+        _print_answer(item, setting, console)
+
+
+def headline(item: Judged) -> str:
+    """Which input, patient, hook and moment an answer is for."""
+    review = item.answer.review
+    moment = f"{review.clock.now:%Y-%m-%d %H:%M %Z}"
+    return f"{item.input} · patient {item.patient} · {review.hook.name} · {moment}"
+
+
+def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
+    review = item.answer.review
+    console.rule(Text(headline(item)), align="left")
+    for card in item.answer.cards:
+        console.print(render_card(card))
+    if not item.answer.cards:
+        console.print("  No cards.")
+        checked = checked_line(review, setting.rulebook)
+        console.print(Padding(Markdown(checked), (0, 2)))
+    for verdict in item.answer.unknown:
+        missing = "; ".join(verdict.missing) or "see cds explain"
+        console.print(Text(f"  not decided: {verdict.rule.id}: {missing}", style="dim"))
+    for problem in item.problems:
+        console.print(Text(f"  problem: {problem.render()}", style="yellow"))
+
+
+def render_card(card: Card) -> Panel:
+    """A card as a clinician would see it: level, summary, detail, what can be clicked."""
+    parts: list[Any] = [Text(card.summary, style="bold")]
+    if card.detail:
+        parts += ["", Markdown(card.detail)]
+    if card.suggestions:
+        parts.append(Text("\nSuggestions (choose one or none)", style="bold"))
+        parts += [
+            Text(f"  [ {suggestion.label} ]", style="cyan") for suggestion in card.suggestions
+        ]
+    if card.override_reasons:
+        reasons = " | ".join(reason.display for reason in card.override_reasons)
+        parts.append(Text(f"\nReasons to override: {reasons}", style="dim"))
+    style = _STYLES[card.indicator]
+    return Panel(
+        Group(*parts),
+        title=Text(card.indicator.upper(), style=style),
+        title_align="left",
+        border_style=style,
+    )
+
+
+class Tally:
+    """Counts over all inputs, for the closing lines."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.inputs = self.patients = self.unreadable = self.problems = 0
+        self.cards: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.unclassified: list[str] = []
+        self.census: dict[str, Counter[str]] = {}
+
+    def add(self, charts: Charts | None, judged: list[Judged]) -> None:
+        """Counts one input; ``charts`` is None where it could not be read at all."""
+        self.inputs += 1
+        broken = charts is None or (not charts.charts and bool(charts.problems))
+        self.unreadable += broken
+        for item in judged:
+            self.patients += 1
+            self.problems += len(item.problems)
+            self.cards.update(
+                f"{found.finding.rule.id}:{found.finding.indicator}" for found in item.answer.drawn
+            )
+            self.unknown.update(verdict.rule.id for verdict in item.answer.unknown)
+            review = item.answer.review
+            self.unclassified += [f"{item.input}: {name}" for name in review.unclassified]
+            self._count(item)
+
+    def _count(self, item: Judged) -> None:
+        review = item.answer.review
+        for label, clause in self.setting.rulebook.pack.census:
+            counter = self.census.setdefault(label, Counter())
+            words = census(review.chart, self.setting.rulebook, clause, review.clock.now)
+            counter.update(words)
+            counter["any of these"] += bool(words)
+
+    def report(self, notes: list[str], *, as_json: bool) -> None:
+        """The closing lines: to standard error when standard output carries JSON."""
+        console = err() if as_json else out()
+        for note in notes:
+            console.print(Text(f"note: {note}", style="dim"))
+        if as_json and self.inputs < 2:
+            return
+        console.rule(Text("summary"), align="left")
+        console.print(
+            f"{self.inputs} inputs, {self.patients} patients, {sum(self.cards.values())} cards, "
+            f"{self.problems} problems, {self.unreadable} inputs that could not be read"
+        )
+        for name, count in sorted(self.cards.items()):
+            console.print(f"  {count:5} {name}")
+        for name, count in sorted(self.unknown.items()):
+            console.print(f"  {count:5} {name} not decided")
+        for label, counter in self.census.items():
+            told = ", ".join(
+                f"{counter[word]} {word}" for word in sorted(counter) if word != "any of these"
+            )
+            console.print(f"patients with {label}: {counter['any of these']} ({told or 'none'})")
+        console.print(f"medications that could not be classified: {len(self.unclassified)}")
+        for name in self.unclassified:
+            console.print(Text(f"  {name}"))
