@@ -75,8 +75,10 @@ def spoken(ehr: Ehr, hook: str, record: list[Json], patient: str) -> list[Json]:
 
 @pytest.mark.parametrize("case", EXAMPLES, ids=lambda case: case.name)
 def test_examples(case: Path, ehr: Ehr) -> None:
-    (path,) = case.glob("*.json")
-    record = resources(json.loads(path.read_bytes()))
+    (path,) = (*case.glob("*.json"), *case.glob("*.ndjson"))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    whole = [json.loads(line) for line in lines] if path.suffix == ".ndjson" else None
+    record = resources(whole or json.loads(path.read_bytes()))
     people = [item["id"] for item in record if item["resourceType"] == "Patient"]
     assert people
     by = Setting(rulebook(), AS_OF, ZONE)
