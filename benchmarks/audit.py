@@ -1,6 +1,6 @@
 """How fast an audit is, relative to parsing its bytes with orjson in the same run.
 
-    python benchmarks/audit.py [--patients 40] [--runs 3] [--memory 4] [--corpus FOLDER]
+    python benchmarks/audit.py [--patients 100] [--runs 3] [--memory 4] [--corpus FOLDER]
 
 Bundles and an NDJSON export of N and of 2 N distinct patients are audited; what counts is the time
 of 2 N minus the time of N over the bytes that were added, so that starting costs nothing. Memory is
@@ -232,7 +232,7 @@ def measure_memory(base: Path, bundles: list[bytes], patients: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--patients", type=int, default=40, help="N")
+    parser.add_argument("--patients", type=int, default=100, help="N")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--memory", type=int, default=4, help="patients of the smallest export")
     parser.add_argument("--corpus", type=Path, default=ROOT.parent / "shared" / "corpus")
