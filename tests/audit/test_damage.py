@@ -52,6 +52,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_each_damaged_record_is_a_problem_and_the_rest_is_judged_as_before(
     healthy: Audited, tmp_path: Path
 ) -> None:

@@ -167,16 +167,17 @@ def test_files_without_telling_names_are_known_by_the_manifest_or_their_lines(
 
 
 def test_whole_records_in_ndjson_are_no_export(tmp_path: Path) -> None:
-    """Also one that holds a Patient alone, beside others that hold more."""
+    """Also those that hold a Patient or orders alone, beside others that hold more."""
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.ndjson").write_text(ndjson([person("p1"), order("n", LDN, "p1")]))
     (folder / "b.ndjson").write_text(ndjson([person("p2")]))
     (folder / "Patient-3.ndjson").write_text(ndjson([person("p3"), order("n", LDN, "p3")]))
+    (folder / "d.ndjson").write_text(ndjson([order("n", LDN, "p4")]))
     _, summary = judged(folder)
-    assert summary["inputs"]["records"] == 3
+    assert summary["inputs"]["records"] == 4
     assert summary["inputs"]["exports"] == 0
-    assert summary["coverage"]["Condition"] == {"empty": 3}
+    assert summary["coverage"]["Condition"] == {"empty": 4}
 
 
 def test_only_the_changes_since_a_moment_are_a_truncated_record(tmp_path: Path) -> None:
@@ -210,9 +211,9 @@ def test_medications_by_reference_are_found_in_whatever_file(tmp_path: Path) -> 
 def test_nothing_in_an_export_is_being_written_now(tmp_path: Path) -> None:
     """The same record as a Bundle is about a draft; an export has none."""
     items = [person(), draft("d", LDN, 9)]
-    folder = write(tmp_path / "in", Patient=items[:1], MedicationRequest=items[1:])
+    write_export(tmp_path / "in", {"p1": items})
     write_bundles(tmp_path / "bundles", {"p1": items})
-    out, _ = judged(folder, "--hook", "order-sign")
+    out, _ = judged(tmp_path / "in", "--hook", "order-sign")
     assert not read(out, "findings")
     out, _ = judged(tmp_path / "bundles", "--hook", "order-sign")
     assert read(out, "findings")
@@ -274,6 +275,7 @@ def test_files_of_types_that_no_rule_reads_are_not_opened_for_reading(tmp_path: 
     assert not read(out, "problems")
 
 
+@pytest.mark.slow
 def test_a_large_plain_file_is_read_in_parts_without_a_line_lost_or_doubled(
     tmp_path: Path,
 ) -> None:
@@ -299,8 +301,8 @@ def test_a_large_plain_file_is_read_in_parts_without_a_line_lost_or_doubled(
 
 def test_several_versions_of_a_patient_are_one(tmp_path: Path) -> None:
     """Ruling 31: the highest version stands, in whatever order they come."""
-    old = person("p1", meta={"versionId": "2"}, deceasedBoolean=True)
-    new = person("p1", meta={"versionId": "11"})
+    old = person("p1", birthDate="1970", meta={"versionId": "2"}, deceasedBoolean=True)
+    new = person("p1", birthDate="1980", meta={"versionId": "11"})
     for number, people in enumerate(([old, new], [new, old])):
         folder = write(tmp_path / f"in{number}", Patient=people, MedicationRequest=[])
         assert judged(folder)[1]["patients"] == {"judged": 1, "deceased_not_judged": 0}

@@ -92,9 +92,13 @@ def test_items_are_taken_as_they_are_needed() -> None:
             taken += 1
             yield (number,)
 
-    with Pool({"double": doubled}, 2) as pool:
-        next(pool.run("double", items(), halves))
-        assert taken < 20
+    def first_last(chunk: tuple[int, ...]) -> None:
+        time.sleep(0.5 if 0 in chunk else 0)
+
+    with Pool({"job": first_last}, 2) as pool:
+        next(pool.run("job", items(), halves))
+        # Those that wait for the first one's turn are as many as can be held.
+        assert taken <= 9
 
 
 def test_lost_inputs_are_named() -> None:
@@ -173,6 +177,7 @@ needs_proc = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("kind", ["bundles", "export"])
 def test_a_worker_that_is_killed_changes_no_byte(tmp_path: Path, kind: str) -> None:
@@ -186,6 +191,7 @@ def test_a_worker_that_is_killed_changes_no_byte(tmp_path: Path, kind: str) -> N
     assert content(tmp_path / "out") == content(tmp_path / "calm")
 
 
+@pytest.mark.slow
 @needs_proc
 def test_ctrl_c_ends_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
     write_bundles(tmp_path / "in", population(250))
@@ -199,6 +205,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_workers_end_when_their_parent_is_gone(tmp_path: Path) -> None:
     write_bundles(tmp_path / "in", population(250))
