@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds.chart.kinds import ALL_TYPES
+from cds.chart.medication import MEDICATION_LINKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,15 @@ class Interest:
     """The resource types that are read, and how far back.
 
     ``since`` is a day, YYYY-MM-DD: entries of the types in ``dated`` that lie wholly before it are
-    not read; "" reads all. Of the types in ``classified`` only entries in some value set are kept.
+    not read; "" reads all. Of the types in ``classified`` only entries in some value set are kept,
+    and where ``bystanders`` is a day, of the medications in none that were recorded before it one.
     """
 
     types: tuple[str, ...] = ALL_TYPES
     since: str = ""
     dated: frozenset[str] = frozenset()
     classified: frozenset[str] = frozenset()
+    bystanders: str = ""
 
 
 EVERYTHING = Interest()
@@ -92,6 +95,32 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
     else:
         return False
     return _is_day_before(first, since) and _is_day_before(last, since)
+
+
+# Where a medication may say by other means than its code what it is, or what it belongs to.
+_DRUG_TELLING = frozenset(
+    {
+        *MEDICATION_LINKS,
+        *("medicationReference", "medication", "contained", "modifierExtension", "implicitRules"),
+        "medicationCodeableConcept",
+    }
+)
+_DRUG_LINKS = frozenset(MEDICATION_LINKS)
+_NAMED_BY_CODE = frozenset({"medicationCodeableConcept"})
+_RECORDED = {"MedicationRequest": "authoredOn", "MedicationDispense": "whenHandedOver"}
+
+
+def telling_of_drug(resource: Mapping[str, object]) -> frozenset[str] | None:
+    """The names of a medication's elements that link; None when not its code alone names it."""
+    told = _DRUG_TELLING.intersection(resource.keys())
+    links = told - _NAMED_BY_CODE
+    return links if len(links) < len(told) and links <= _DRUG_LINKS else None
+
+
+def is_recorded_before(kind: str, resource: Mapping[str, object], day: str) -> bool:
+    """Whether a medication was certainly on the record before a day."""
+    name = _RECORDED.get(kind)
+    return name is not None and _is_day_before(resource.get(name), day)
 
 
 def _is_day_before(value: object, since: str) -> bool:

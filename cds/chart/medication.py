@@ -347,14 +347,14 @@ def _refills(resource: Json) -> int:
     return int(value) if isinstance(value, int | Decimal) and 0 < value < 1000 else 0
 
 
-_LINKS = ("authorizingPrescription", "request", "basedOn", "partOf", "derivedFrom")
+MEDICATION_LINKS = ("authorizingPrescription", "request", "basedOn", "partOf", "derivedFrom")
 
 
 def _links(resource: Json, index: Index) -> tuple[str, ...]:
     """The orders this resource belongs to. (`priorPrescription` names another order: not here.)"""
     found = [
         index.key(item)
-        for name in _LINKS
+        for name in MEDICATION_LINKS
         for item in as_list(resource.get(name))
         if reference_of(item)
     ]

@@ -1,27 +1,37 @@
 """Takes from a plain record only the entries that somebody asks for; counts the others.
 
 It works on JSON objects of either reader: dicts, or simdjson's objects, of which Python objects are
-made only for what is kept. What is left out has no kin among what is kept (no link, identifier or
-other version): a record reads the same with it and without it.
+made only for what is kept. What is left out has no kin among what is kept (``cds.chart.kin``): a
+record reads the same with it and without it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import simdjson
 
-from cds.chart.document import decode
-from cds.chart.fields import Json, as_list, as_text, objects, reference_of
+from cds.chart.fields import as_text, objects, reference_of
 from cds.chart.finding import CLASSIFIED_AS
-from cds.chart.interest import NOT_READ, UNCLASSIFIED, Interest, before, is_wholly_before, telling
-from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
-from cds.chart.references import identity, relative
+from cds.chart.interest import (
+    NOT_READ,
+    UNCLASSIFIED,
+    Interest,
+    before,
+    is_recorded_before,
+    is_wholly_before,
+    telling,
+    telling_of_drug,
+)
+from cds.chart.kin import Left, divided, plain, plain_entry
+from cds.chart.medication import MEDICATION_TYPES
+from cds.chart.operation import OPERATION_TYPES
+from cds.chart.references import relative
 from cds.chart.version import Entry
-from cds.terminology.concept import read_concept
+from cds.terminology.concept import CodeableConcept, read_concept
 from cds.terminology.terminology import Terminology
 
 # What makes a record one that has to be read in full: it is no plain list of resources.
@@ -39,29 +49,38 @@ class Asked:
         self._terminology = terminology
         self._known: dict[tuple[str, object], bool] = {}
 
-    def is_asked(self, kind: str, resource: Mapping[str, object]) -> bool:
-        """Whether an entry is in a value set; one whose code is not plain to see may be."""
-        code = resource.get("code")
+    def is_asked(self, kind: str, code: object) -> bool:
+        """Whether an entry with this code is in a value set that its type is classified by."""
+        return self._told(kind, code, self._is_classified)
+
+    def is_drug_asked(self, code: object) -> bool:
+        """Whether a medication is in a value set, speaks of a whole list, or is not readable."""
+        return self._told("", code, self._is_drug)
+
+    def _told(self, kind: str, code: object, tell: Callable[[str, CodeableConcept], bool]) -> bool:
+        """The answer, remembered by the code's bytes where the reader gives them."""
         if not isinstance(code, simdjson.Object):
-            return self._classified(kind, code)
+            return tell(kind, read_concept(code))
         key = kind, code.mini
         found = self._known.get(key)
         if found is None:
-            found = self._classified(kind, _plain_part(code))
+            found = tell(kind, read_concept(plain(code)))
             if len(self._known) < _MOST_KNOWN:
                 self._known[key] = found
         return found
 
-    def _classified(self, kind: str, code: object) -> bool:
-        return bool(self._terminology.classify(read_concept(code), CLASSIFIED_AS[kind]).matches)
+    def _is_classified(self, kind: str, concept: CodeableConcept) -> bool:
+        return bool(self._terminology.classify(concept, CLASSIFIED_AS[kind]).matches)
 
-
-_Found = tuple[str, Mapping[str, object], str]
+    def _is_drug(self, _: str, concept: CodeableConcept) -> bool:
+        drug = self._terminology.classify(concept, "medication")
+        listed = self._terminology.classify(concept, "statement")
+        return bool(drug.matches) or not drug.readable or bool(listed.matches)
 
 
 @dataclass(slots=True)
 class Sieve:
-    """The entries of one record so far: those kept, those too old to matter, counts of the rest.
+    """The entries of one record so far: those kept, those left out and why, counts of the rest.
 
     ``exact`` says that the objects carry numbers with all the digits that were written, which those
     of simdjson do not: a draft, which may have to be written back, is then refused.
@@ -71,11 +90,9 @@ class Sieve:
     exact: bool
     asked: Asked
     people: int = 0
-    _kept: list[_Found] = field(default_factory=list)
-    _old: list[_Found] = field(default_factory=list)
-    _reasoned: list[_Found] = field(default_factory=list)
+    _kept: list[tuple[Mapping[str, object], str]] = field(default_factory=list)
+    _left: list[Left] = field(default_factory=list)
     _ignored: Counter[str] = field(default_factory=Counter)
-    _unasked: Counter[str] = field(default_factory=Counter)
 
     def add(self, kind: str, resource: Mapping[str, object], full_url: str) -> bool:
         """Takes a resource of a type that is read; False when it has to be read in full."""
@@ -83,19 +100,33 @@ class Sieve:
             self.people += 1
         elif kind in DRAFT_TYPES and not self.exact and resource.get("status") == "draft":
             return False
-        item = kind, resource, full_url
-        if kind in self.interest.dated:
-            told = telling(resource)
-            if is_wholly_before(resource, told, self.interest.since):
-                self._old.append(item)
-                if "reasonReference" in told:
-                    self._reasoned.append(item)
-                return True
-        elif kind in self.interest.classified and not self.asked.is_asked(kind, resource):
-            self._unasked[kind] += 1
-            return True
-        self._kept.append(item)
+        left = self._left_out(kind, resource, full_url)
+        if left is not None:
+            self._left.append(left)
+        else:
+            self._kept.append((resource, full_url))
         return True
+
+    def _left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
+        """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked."""
+        interest = self.interest
+        if kind in interest.dated:
+            told = telling(resource)
+            if is_wholly_before(resource, told, interest.since):
+                return Left(kind, resource, url, before(interest.since), told & _REASONS)
+        elif kind in interest.classified:
+            if not self.asked.is_asked(kind, resource.get("code")):
+                return Left(kind, resource, url, UNCLASSIFIED)
+        elif interest.bystanders and kind in MEDICATION_TYPES:
+            links = telling_of_drug(resource)
+            if (
+                links is not None
+                and is_recorded_before(kind, resource, interest.bystanders)
+                and resource.get("status") != "draft"
+                and not self.asked.is_drug_asked(resource["medicationCodeableConcept"])
+            ):
+                return Left(kind, resource, url, UNCLASSIFIED, links)
+        return None
 
     def count(self, kind: str) -> None:
         """Counts a resource of a type that no rule reads."""
@@ -109,88 +140,62 @@ class Sieve:
         )
 
     def entries(self, beside: Sequence[Entry] = ()) -> list[Entry]:
-        """What was kept, as Python objects, with the kin of it, and of others, among the old."""
-        found = [Entry(_plain(resource), url) for _, resource, url in self._kept]
-        if self._old:
-            found += self._kin([*found, *beside])
+        """What was kept, as Python objects, with the kin of it, and of others, of what was not.
+
+        Of the medications that are in no value set one stays: that something could be read counts.
+        """
+        found = [plain_entry(resource, url) for resource, url in self._kept]
+        if not self._left:
+            return found
+        self._left, explained = _split(self._left, _explains(self._left, self._kept))
+        found += [plain_entry(item.resource, item.url) for item in explained]
+        kin, self._left = divided([*found, *beside], self._left)
+        found += kin
+        drugs = [item for item in self._left if item.kind in MEDICATION_TYPES]
+        if drugs:
+            one = min(drugs, key=lambda item: (item.kind, str(item.resource.get("id"))))
+            self._left, _ = _split(self._left, lambda item: item is one)
+            found.append(plain_entry(one.resource, one.url))
         return found
 
     def ignored(self) -> dict[tuple[str, str], int]:
         """How many entries were not read, by type and reason; after `entries`."""
         counts = {(kind, NOT_READ): number for kind, number in self._ignored.items()}
-        counts |= {(kind, UNCLASSIFIED): number for kind, number in self._unasked.items()}
-        old = Counter(kind for kind, _, _ in self._old)
-        reason = before(self.interest.since)
-        return counts | {(kind, reason): number for kind, number in old.items()}
-
-    def _kin(self, kept: list[Entry]) -> list[Entry]:
-        """Old entries that are bound to one that is kept, directly or by way of another."""
-        keys: set[str] = set()
-        for entry in kept:
-            if entry.kind in OPERATION_TYPES:
-                keys |= _keys(entry.resource, entry.full_url)
-        found: list[Entry] = []
-        kin = self._explained()
-        while True:
-            if keys:
-                kin += [item for item in self._old if not keys.isdisjoint(_names(*item))]
-            if not kin:
-                return found
-            for _, resource, url in kin:
-                plain = _plain(resource)
-                found.append(Entry(plain, url))
-                keys |= _keys(plain, url)
-            chosen = {id(item) for item in kin}
-            self._old = [item for item in self._old if id(item) not in chosen]
-            kin = []
-
-    def _explained(self) -> list[_Found]:
-        """Old entries that give another operation as their reason: the two belong together."""
-        if not self._reasoned:
-            return []
-        everything = (*self._kept, *self._old)
-        operations = {url for kind, _, url in everything if kind in OPERATION_TYPES}
-        return [item for item in self._reasoned if _explains(item[1], operations)]
+        return counts | Counter((item.kind, item.reason) for item in self._left)
 
 
-def _plain(resource: Mapping[str, object]) -> Json:
-    """The resource as a dict, fractions as Decimal."""
-    if isinstance(resource, dict):
-        return resource
-    made = decode(resource.mini)  # type: ignore[attr-defined]
-    assert isinstance(made, dict)
-    return made
+_REASONS = frozenset({"reasonReference"})
 
 
-def _names(kind: str, resource: Mapping[str, object], url: str) -> set[str]:
-    """What an old entry can be referred to by."""
-    found = {url, f"{kind}/{resource.get('id')}"}
-    found.update(identifiers_of(_plain_part(resource.get("identifier"))))
-    return found - {""}
+def _split(items: list[Left], chosen: Callable[[Left], bool]) -> tuple[list[Left], list[Left]]:
+    """The items that are not chosen, and those that are."""
+    taken = [item for item in items if chosen(item)]
+    if not taken:
+        return items, []
+    return [item for item in items if not any(item is other for other in taken)], taken
 
 
-def _keys(resource: Json, url: str) -> set[str]:
-    """What an entry is called, refers to and is identified by."""
-    found = {url, identity(resource), *identifiers_of(resource.get("identifier"))}
-    for name in LINKS:
-        for item in as_list(resource.get(name)):
-            reference = reference_of(item)
-            found |= {reference, relative(reference)}
-    return found - {""}
-
-
-def _explains(resource: Mapping[str, object], operations: Iterable[str]) -> bool:
+def _explains(
+    left: list[Left], kept: list[tuple[Mapping[str, object], str]]
+) -> Callable[[Left], bool]:
     """Whether an entry gives another operation as its reason: then the two belong together."""
-    for item in objects(_plain_part(resource["reasonReference"])):
-        reference = reference_of(item)
-        if reference in operations or relative(reference).partition("/")[0] in OPERATION_TYPES:
-            return True
-    return False
+    if not any("reasonReference" in item.links for item in left):
+        return lambda _: False
+    operations = {item.url for item in left if item.kind in OPERATION_TYPES}
+    operations |= {url for resource, url in kept if resource["resourceType"] in OPERATION_TYPES}
 
+    def explains(item: Left) -> bool:
+        if "reasonReference" not in item.links:
+            return False
+        references = [
+            reference_of(each) for each in objects(plain(item.resource["reasonReference"]))
+        ]
+        return any(
+            reference in operations or relative(reference).partition("/")[0] in OPERATION_TYPES
+            for reference in references
+        )
 
-def _plain_part(value: object) -> object:
-    """A part of a resource as Python objects."""
-    return decode(value.mini) if isinstance(value, (simdjson.Object, simdjson.Array)) else value
+    return explains
 
 
 def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve | None:

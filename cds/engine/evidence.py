@@ -12,10 +12,13 @@ _CERTAINTIES = (Certainty.CODE, Certainty.NAME, Certainty.TEXT, Certainty.SHAPE,
 
 
 def first_row(
-    rows: tuple[EvidenceRow, ...], attributes: Mapping[str, str], record: MedicationRecord
+    rows: tuple[EvidenceRow, ...], attributes: Mapping[str, str], record: MedicationRecord | None
 ) -> EvidenceRow | None:
     """The first line of a table that is about this entry; None when no line is."""
-    return next((row for row in rows if row_matches(row, attributes, record)), None)
+    for row in rows:
+        if row_matches(row, attributes, record):
+            return row
+    return None
 
 
 def row_matches(

@@ -125,7 +125,7 @@ class Judge:
             "handed-over": "known" if "handed-over" in record.dates else "unknown",
             "as-needed": "yes" if record.regimen is not None and record.regimen.as_needed else "no",
         }
-        return first_row(self.definition.evidence, attributes, record)
+        return first_row(self.definition.evidence_for(record.source.type), attributes, record)
 
     def _interval(
         self, record: MedicationRecord, profile: Profile | None, others: tuple[Reading, ...]

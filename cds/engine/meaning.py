@@ -31,6 +31,12 @@ class Meanings(Lexicon):
             if (meaning := meaning_of(word, definition, concepts)) is not None
         }
 
+        self._unjudged = frozenset(
+            ("medication", name)
+            for name, term in rulebook.definitions.get("medication", _EMPTY).terms.items()
+            if term.asks_only_of_drafts
+        )
+
     # -- words ------------------------------------------------------------------------------------
 
     def is_word(self, scope: Scope, fact: Fact, word: str) -> Truth:
@@ -38,7 +44,9 @@ class Meanings(Lexicon):
         sheet = scope.sheet
         found = fact.terms.get(word)
         if found is None:
-            found = self._is_word(sheet, sheet.judged(fact), word)
+            if (fact.kind, word) not in self._unjudged:
+                sheet.judged(fact)
+            found = self._is_word(sheet, fact, word)
             fact.terms[word] = found
         return found
 
@@ -103,9 +111,7 @@ class Meanings(Lexicon):
 
     def profile(self, sheet: Sheet, fact: Fact, *, alone: bool) -> Profile | None:
         scope = self._about(sheet, fact)
-        for profile in sheet.definition(fact.kind).profiles:
-            if not any(fact.in_concept(concept) is Truth.YES for concept in profile.concepts):
-                continue
+        for profile in self._profiles_of(fact):
             # Standing alone is judged by intervals, which need a profile: it is asked second.
             gap = sheet.number(profile.values.get("alone-for", ""))
             if isinstance(gap, Count) and not (
@@ -117,6 +123,17 @@ class Meanings(Lexicon):
             if self.expression.truth(profile.condition.test, scope) is Truth.YES:
                 return profile
         return None
+
+    def may_stand_alone(self, fact: Fact) -> bool:
+        return any("alone-for" in profile.values for profile in self._profiles_of(fact))
+
+    def _profiles_of(self, fact: Fact) -> list[Profile]:
+        """The profiles of the classes that the fact is surely of."""
+        sure = {name for name, truth in fact.concepts.items() if truth is Truth.YES}
+        definition = self.rulebook.definitions.get(fact.kind)
+        if not sure or definition is None:
+            return []
+        return [item for item in definition.profiles if not sure.isdisjoint(item.concepts)]
 
     def unseen(self, sheet: Sheet, kind: str) -> Truth:
         definition = self.rulebook.definitions[kind]
@@ -135,7 +152,7 @@ class Meanings(Lexicon):
         found = scope.sheet.bound.get(key) if not clause.where else None
         if found is None:
             found = tuple(
-                Bound(fact, truth)
+                Bound(scope.sheet.judged(fact), truth)
                 for fact in self._candidates(clause, scope.sheet)
                 if (truth := self._truth_of(clause, scope, fact)) is not Truth.NO
             )
@@ -149,7 +166,7 @@ class Meanings(Lexicon):
     def passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
         """The facts of the clause's class that are in none of its states (for explanations)."""
         return tuple(
-            fact
+            scope.sheet.judged(fact)
             for fact in self._candidates(clause, scope.sheet)
             if self._of_concept(clause, scope, fact) is not Truth.NO
             and self._truth_of(clause, scope, fact) is Truth.NO
@@ -225,6 +242,9 @@ class Meanings(Lexicon):
             return ()
         truth, reasons = sheet.unseen(clause.kind)
         return () if truth is Truth.NO else (reasons or (f"the {clause.kind} list",))
+
+
+_EMPTY = KindDefinition("medication")
 
 
 def _words(definition: KindDefinition) -> frozenset[str]:

@@ -17,8 +17,8 @@ from cds.chart.kinds import ALL_TYPES, TYPES_BEHIND, TYPES_OF
 from cds.chart.model import Coverage
 from cds.engine.finding import Review
 from cds.engine.review import speaks_on
-from cds.rulebook.model import FactClause, KindDefinition, Rule, Rulebook, Sentence
-from cds.rulebook.syntax import Is, paths, tests
+from cds.rulebook.model import FactClause, KindDefinition, Rule, Rulebook, Sentence, Term
+from cds.rulebook.syntax import Count, Every, Is, paths, tests
 from cds.rulebook.vocabulary import COVERAGE
 
 _PLACEHOLDER = re.compile(r"\{([^{}.]+)\.([^{}.]+)\}")
@@ -64,7 +64,43 @@ def interest(rulebook: Rulebook, hook: str, today: date) -> Interest:
             if all(clause.concepts for clause in _clauses(rulebook, rules) if clause.kind == name)
             for kind in TYPES_OF[name]
         ),
+        bystanders=(today - _MARGIN).isoformat() if _one_is_enough(rulebook, rules) else "",
     )
+
+
+def _one_is_enough(rulebook: Rulebook, rules: list[Rule]) -> bool:
+    """Whether of the medications in no value set it matters only that there is one.
+
+    It does where nobody asks for a medication of any class, and whoever asks for one that could be
+    classified asks no more than whether such a one is on the record.
+    """
+    drugs = [clause for clause in _clauses(rulebook, rules) if clause.kind == "medication"]
+    asked = {id(clause) for clause in drugs if "classified" in (*clause.concepts, *clause.excluded)}
+    own = {id(clause): rule for rule in rules for clause in rule.facts if id(clause) in asked}
+    terms = rulebook.definitions.get("medication", _EMPTY).terms
+    return all(clause.concepts for clause in drugs) and all(
+        id(clause) in own and _asks_only_whether(clause, own[id(clause)], terms)
+        for clause in drugs
+        if id(clause) in asked
+    )
+
+
+def _asks_only_whether(clause: FactClause, rule: Rule, terms: Mapping[str, Term]) -> bool:
+    """Whether a rule asks of a clause's facts only if there are any, drafts or no drafts."""
+    words = (*clause.terms, *clause.also)
+    if clause.where or clause.excluded or not all(word in terms for word in words):
+        return False
+    if not all(terms[word].asks_only_of_drafts for word in words):
+        return False
+    told = [*rule.when, *(level.sentence for level in rule.card.levels)]
+    told += [sentence for choices in rule.card.wordings.values() for _, sentence in choices]
+    nodes: list[object] = [item.test for item in told]
+    nodes += [let.value for let in rule.lets]
+    looked_at = {path.name for node in nodes for path in paths(node)}
+    counted = {
+        test.name for node in nodes for test in tests(node) if isinstance(test, Every | Count)
+    }
+    return clause.name not in looked_at | counted | {*rule.per, *rule.card.lists}
 
 
 def _clauses(rulebook: Rulebook, rules: Iterable[Rule]) -> Iterator[FactClause]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from cds.chart.model import Operation, OperationRecord, Start
 from cds.chart.operation import day_of
-from cds.engine.evidence import row_matches
+from cds.engine.evidence import first_row
 from cds.engine.frame import Clock
 from cds.engine.value import Moment, render_days
 from cds.rulebook.model import EvidenceRow, KindDefinition
@@ -170,7 +170,7 @@ def _entry(record: OperationRecord, definition: KindDefinition, clock: Clock) ->
     hindsight = definition.hindsight.get(record.source.type, {}) if ahead else {}
     status = hindsight.get(record.status, record.status)
     attributes: Mapping[str, str] = {**record.attributes, "status": status}
-    row = next((row for row in definition.evidence if row_matches(row, attributes, None)), None)
+    row = first_row(definition.evidence_for(record.source.type), attributes, None)
     return Entry(record, row, start, ahead)
 
 

@@ -153,7 +153,8 @@ class Sheet:
         # Whether a dose stands alone changes how long it is looked back on, not its own interval.
         before = self._profile(fact, alone=False)
         fact.judged_as(judge.judge(fact.subject, before))
-        fact.profile = self._profile(fact, alone=True)
+        alone = self.lexicon.may_stand_alone(fact)
+        fact.profile = self._profile(fact, alone=True) if alone else before
         return fact
 
     def _profile(self, fact: Fact, *, alone: bool) -> Profile | None:
@@ -229,6 +230,7 @@ class Sheet:
 class Lexicon:
     """What the rulebook provides to a sheet: property readers that need it, labels, profiles.
 
+    ``may_stand_alone`` says whether a fact's profile can depend on what else was given;
     ``unseen`` says whether the sources of a kind of fact were answered, ``reasons`` why a word is
     unknown of a fact.
     """
@@ -240,6 +242,9 @@ class Lexicon:
         raise NotImplementedError
 
     def profile(self, sheet: Sheet, fact: Fact, *, alone: bool) -> Profile | None:
+        raise NotImplementedError
+
+    def may_stand_alone(self, fact: Fact) -> bool:
         raise NotImplementedError
 
     def unseen(self, sheet: Sheet, kind: str) -> Truth:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from cds.rulebook.syntax import Test, Value
+from cds.rulebook.syntax import And, Is, Not, Or, Path, Test, Value, tests
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place
 
@@ -200,6 +200,10 @@ class EvidenceRow:
     then_because: str
     place: Place
 
+    def is_about(self, resource: str) -> bool:
+        """Whether the row's conditions leave room for a resource type."""
+        return all(name != "resource" or resource in words for name, words in self.conditions)
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -225,6 +229,17 @@ class Term:
     unsure: Sentence | None
     because: str
     answered: bool = False
+
+    @property
+    def asks_only_of_drafts(self) -> bool:
+        """Whether the word can be told without working out what a course counts as."""
+        if self.facts or self.unsure is not None:
+            return False
+        return all(
+            isinstance(test, Is) and test.value.text == "it.drafted"
+            for test in tests(self.means.test)
+            if not isinstance(test, Not | And | Or | Path)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +274,17 @@ class KindDefinition:
     orders_of: tuple[str, ...] = ()
     order_categories: frozenset[str] = frozenset()
     kept_for: int = 0
+    _by_resource: dict[str, tuple[EvidenceRow, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def evidence_for(self, resource: str) -> tuple[EvidenceRow, ...]:
+        """The lines of the evidence table that can be about a resource type, in their order."""
+        found = self._by_resource.get(resource)
+        if found is None:
+            found = tuple(row for row in self.evidence if row.is_about(resource))
+            self._by_resource[resource] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)

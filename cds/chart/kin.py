@@ -1,0 +1,109 @@
+"""Which entries of a record belong together: by link, by identifier, as versions of one resource.
+
+What a sieve leaves out it may leave out only with all of its kin: an operation's date stands on its
+booking, a drug's end on its order, and an older version gives way to a newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import simdjson
+
+from cds.chart.document import decode
+from cds.chart.fields import Json, as_list, reference_of
+from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
+from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
+from cds.chart.references import identity, relative
+from cds.chart.version import Entry
+
+_LINKS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(OPERATION_TYPES, LINKS),
+    **dict.fromkeys(MEDICATION_TYPES, MEDICATION_LINKS),
+}
+_GROUPS: Mapping[str, str] = {
+    **dict.fromkeys(OPERATION_TYPES, "operation"),
+    **dict.fromkeys(MEDICATION_TYPES, "medication"),
+}
+
+
+class Left(NamedTuple):
+    """An entry left out, a JSON object of either reader; ``links`` names its elements that link."""
+
+    kind: str
+    resource: Mapping[str, object]
+    url: str
+    reason: str
+    links: frozenset[str] = frozenset()
+
+
+def plain(value: object) -> object:
+    """A value of either reader as Python objects, fractions as Decimal."""
+    if isinstance(value, (simdjson.Object, simdjson.Array)):
+        return decode(value.mini)
+    return value
+
+
+def plain_entry(resource: Mapping[str, object], url: str) -> Entry:
+    """The entry of a resource of either reader."""
+    made = plain(resource)
+    assert isinstance(made, dict)
+    return Entry(made, url)
+
+
+def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[Left]]:
+    """Those left out that are kin of something kept, as entries to keep; and those that stay out.
+
+    Kin of kin is kin.
+    """
+    keys: dict[str, set[str]] = {}
+    for entry in kept:
+        keys.setdefault(_group(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
+    waiting = [(item, _names(item)) for item in left if _group(item.kind) in keys]
+    alone = [item for item in left if _group(item.kind) not in keys]
+    found: list[Entry] = []
+    while True:
+        kin = [item for item, names in waiting if not names.isdisjoint(keys[_group(item.kind)])]
+        if not kin:
+            return found, alone + [item for item, _ in waiting]
+        for item in kin:
+            entry = plain_entry(item.resource, item.url)
+            found.append(entry)
+            keys[_group(item.kind)] |= _keys(entry.resource, item.url)
+        chosen = {id(item) for item in kin}
+        waiting = [pair for pair in waiting if id(pair[0]) not in chosen]
+
+
+def _group(kind: str) -> str:
+    return _GROUPS.get(kind, kind)
+
+
+def _keys(resource: Json, url: str) -> set[str]:
+    """What a kept entry is called, refers to and is identified by."""
+    kind = str(resource.get("resourceType"))
+    found = {url, identity(resource), *_identified(kind, resource.get("identifier"))}
+    for name in _LINKS.get(kind, ()):
+        found |= _references(resource.get(name))
+    return found - {""}
+
+
+def _names(item: Left) -> set[str]:
+    """What an entry left out can be referred to by, and what it refers to itself."""
+    found = {item.url, f"{item.kind}/{item.resource.get('id')}"}
+    if item.kind in OPERATION_TYPES:
+        found |= _identified(item.kind, plain(item.resource.get("identifier")))
+    if item.kind in MEDICATION_TYPES:
+        for name in item.links:
+            found |= _references(plain(item.resource.get(name)))
+    return found - {""}
+
+
+def _identified(kind: str, value: object) -> set[str]:
+    """The identifiers by which two entries can be told to be one: only operations are joined so."""
+    return set(identifiers_of(value)) if kind in OPERATION_TYPES else set()
+
+
+def _references(value: object) -> set[str]:
+    found = {reference_of(item) for item in as_list(value)}
+    return found | {relative(reference) for reference in found}
