@@ -88,18 +88,27 @@ def foreign(resource: Json, owner: str, name: str) -> Problem:
 
 def read_entries(root: Json, name: str, problems: list[Problem]) -> list[Entry]:
     """The entries of a resource: itself, or those of a Bundle, whatever is nested in it."""
-    if root.get("resourceType") != "Bundle":
+    kind = root.get("resourceType")
+    if kind != "Bundle":
         return _read_entry(root, "", name, problems)
     found = []
     for position, item in enumerate(as_list(root.get("entry"))):
-        resource = as_object(item).get("resource")
+        holder = as_object(item)
+        resource = holder.get("resource")
         if isinstance(resource, dict):
-            url = as_text(as_object(item).get("fullUrl"))
-            found += _read_entry(resource, url, name, problems)
+            url = as_text(holder.get("fullUrl"))
+            kind = resource.get("resourceType")
+            if isinstance(kind, str) and kind.isalpha() and kind not in _SPECIAL:
+                found.append(Entry(resource, url))
+            else:
+                found += _read_entry(resource, url, name, problems)
         elif not isinstance(item, dict) or "resource" in item:
             what = f"Bundle.entry[{position}] holds no resource"
             problems.append(Problem(Place(name), what, "an object with a resourceType", "input"))
     return found
+
+
+_SPECIAL = frozenset({"Bundle", "OperationOutcome"})
 
 
 def _read_entry(resource: Json, full_url: str, name: str, problems: list[Problem]) -> list[Entry]:

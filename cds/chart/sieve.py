@@ -39,6 +39,8 @@ _IRREGULAR = frozenset({"", "Bundle", "OperationOutcome"})
 _OBJECTS = (simdjson.Object, dict)
 _ARRAYS = (simdjson.Array, list)
 _MOST_KNOWN = 50_000
+_NONE: frozenset[str] = frozenset()
+_REASONS = frozenset({"reasonReference"})
 DRAFT_TYPES = frozenset({"MedicationRequest", "ServiceRequest"})
 
 
@@ -58,14 +60,15 @@ class Asked:
         return self._told("", code, self._is_drug)
 
     def _told(self, kind: str, code: object, tell: Callable[[str, CodeableConcept], bool]) -> bool:
-        """The answer, remembered by the code's bytes where the reader gives them."""
-        if not isinstance(code, simdjson.Object):
+        """The answer, remembered by what the code consists of where that is plain to see."""
+        key = kind, code.mini if isinstance(code, simdjson.Object) else _parts(code)
+        try:
+            found = self._known.get(key)
+        except TypeError:  # something else than a text stands in it
             return tell(kind, read_concept(code))
-        key = kind, code.mini
-        found = self._known.get(key)
         if found is None:
             found = tell(kind, read_concept(plain(code)))
-            if len(self._known) < _MOST_KNOWN:
+            if len(self._known) < _MOST_KNOWN and key[1] is not None:
                 self._known[key] = found
         return found
 
@@ -76,6 +79,21 @@ class Asked:
         drug = self._terminology.classify(concept, "medication")
         listed = self._terminology.classify(concept, "statement")
         return bool(drug.matches) or not drug.readable or bool(listed.matches)
+
+
+def _parts(code: object) -> tuple[object, ...] | None:
+    """All that a CodeableConcept of R4 can say, if it says it the plain way."""
+    if not isinstance(code, dict) or "concept" in code or "code" in code or "display" in code:
+        return None
+    codings = code.get("coding", [])
+    if not isinstance(codings, list):
+        return None
+    found = [code.get("text")]
+    for one in codings:
+        if not isinstance(one, dict):
+            return None
+        found += [one.get("system"), one.get("code"), one.get("display")]
+    return tuple(found)
 
 
 @dataclass(slots=True)
@@ -93,6 +111,10 @@ class Sieve:
     _kept: list[tuple[Mapping[str, object], str]] = field(default_factory=list)
     _left: list[Left] = field(default_factory=list)
     _ignored: Counter[str] = field(default_factory=Counter)
+    old: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.old = before(self.interest.since)
 
     def add(self, kind: str, resource: Mapping[str, object], full_url: str) -> bool:
         """Takes a resource of a type that is read; False when it has to be read in full."""
@@ -113,19 +135,21 @@ class Sieve:
         if kind in interest.dated:
             told = telling(resource)
             if is_wholly_before(resource, told, interest.since):
-                return Left(kind, resource, url, before(interest.since), told & _REASONS)
+                return Left(
+                    kind, resource, url, self.old, _REASONS if "reasonReference" in told else _NONE
+                )
         elif kind in interest.classified:
             if not self.asked.is_asked(kind, resource.get("code")):
                 return Left(kind, resource, url, UNCLASSIFIED)
         elif interest.bystanders and kind in MEDICATION_TYPES:
-            links = telling_of_drug(resource)
+            drug = telling_of_drug(resource)
             if (
-                links is not None
+                drug is not None
                 and is_recorded_before(kind, resource, interest.bystanders)
                 and resource.get("status") != "draft"
                 and not self.asked.is_drug_asked(resource["medicationCodeableConcept"])
             ):
-                return Left(kind, resource, url, UNCLASSIFIED, links)
+                return Left(kind, resource, url, UNCLASSIFIED, drug)
         return None
 
     def count(self, kind: str) -> None:
@@ -147,8 +171,9 @@ class Sieve:
         found = [plain_entry(resource, url) for resource, url in self._kept]
         if not self._left:
             return found
-        self._left, explained = _split(self._left, _explains(self._left, self._kept))
-        found += [plain_entry(item.resource, item.url) for item in explained]
+        if any(item.links is _REASONS for item in self._left):
+            self._left, explained = _split(self._left, _explains(self._left, self._kept))
+            found += [plain_entry(item.resource, item.url) for item in explained]
         kin, self._left = divided([*found, *beside], self._left)
         found += kin
         drugs = [item for item in self._left if item.kind in MEDICATION_TYPES]
@@ -164,28 +189,24 @@ class Sieve:
         return counts | Counter((item.kind, item.reason) for item in self._left)
 
 
-_REASONS = frozenset({"reasonReference"})
-
-
 def _split(items: list[Left], chosen: Callable[[Left], bool]) -> tuple[list[Left], list[Left]]:
     """The items that are not chosen, and those that are."""
-    taken = [item for item in items if chosen(item)]
-    if not taken:
-        return items, []
-    return [item for item in items if not any(item is other for other in taken)], taken
+    stay: list[Left] = []
+    taken: list[Left] = []
+    for item in items:
+        (taken if chosen(item) else stay).append(item)
+    return stay, taken
 
 
 def _explains(
     left: list[Left], kept: list[tuple[Mapping[str, object], str]]
 ) -> Callable[[Left], bool]:
     """Whether an entry gives another operation as its reason: then the two belong together."""
-    if not any("reasonReference" in item.links for item in left):
-        return lambda _: False
     operations = {item.url for item in left if item.kind in OPERATION_TYPES}
     operations |= {url for resource, url in kept if resource["resourceType"] in OPERATION_TYPES}
 
     def explains(item: Left) -> bool:
-        if "reasonReference" not in item.links:
+        if item.links is not _REASONS:
             return False
         references = [
             reference_of(each) for each in objects(plain(item.resource["reasonReference"]))
