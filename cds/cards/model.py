@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -84,10 +85,20 @@ class Element(BaseModel):
         Numbers stay what they are (Decimal included: see ``cds.cards.wire``). Not-a-number and
         infinity, which JSON cannot say, count as empty. ``extension`` comes last.
         """
-        fields = type(self).model_fields
-        names = sorted(fields, key=lambda name: name == "extension")
-        wire = {fields[name].alias or name: _json_value(getattr(self, name)) for name in names}
-        return {name: value for name, value in wire.items() if not _is_empty(value)}
+        wire = {}
+        for name, wire_name in _wire_names(type(self)):
+            value = _json_value(getattr(self, name))
+            if not _is_empty(value):
+                wire[wire_name] = value
+        return wire
+
+
+@cache
+def _wire_names(kind: type[Element]) -> tuple[tuple[str, str], ...]:
+    """The fields of a class with their names on the wire; ``extension`` comes last."""
+    fields = kind.model_fields
+    names = sorted(fields, key=lambda name: name == "extension")
+    return tuple((name, fields[name].alias or name) for name in names)
 
 
 class Coding(Element):
@@ -189,15 +200,16 @@ class Response(Element):
 
 
 def _json_value(value: object) -> object:
-    if isinstance(value, Element):
-        return value.as_json()
     if isinstance(value, str):
         # A lone surrogate is legal in JSON escapes and cannot be written as UTF-8.
         return value if value.isascii() else _SURROGATES.sub("\ufffd", value)
-    if isinstance(value, Mapping):
-        return _json_object(value)
     if isinstance(value, (list, tuple)):
         return [item for item in map(_json_value, value) if not _is_empty(item)]
+    if isinstance(value, Element):
+        return value.as_json()
+    # A dict comes first: to ask an abstract class takes longer than all the rest.
+    if isinstance(value, (dict, Mapping)):
+        return _json_object(value)
     return value
 
 
@@ -217,6 +229,6 @@ def _has_companion(value: Mapping[str, object], key: str) -> bool:
 
 
 def _is_empty(value: object) -> bool:
-    if isinstance(value, (float, Decimal)):
-        return not math.isfinite(value)
-    return value is None or (isinstance(value, (str, list, dict)) and not value)
+    if isinstance(value, (str, list, dict)):
+        return not value
+    return value is None or (isinstance(value, (float, Decimal)) and not math.isfinite(value))

@@ -31,6 +31,8 @@ class Meanings(Lexicon):
             if (meaning := meaning_of(word, definition, concepts)) is not None
         }
 
+        # By identity, with the clause itself, so that no other can come to have its identity.
+        self._answered: dict[int, tuple[FactClause, bool]] = {}
         self._unjudged = frozenset(
             ("medication", name)
             for name, term in rulebook.definitions.get("medication", _EMPTY).terms.items()
@@ -184,15 +186,14 @@ class Meanings(Lexicon):
 
     def is_listed(self, clause: FactClause) -> bool:
         """Whether its classes are but value sets, which every fact knows of itself."""
-        return (
-            bool(clause.concepts)
-            and clause.kind not in ("patient", "source")
-            and all(
-                concept not in PSEUDO_CONCEPTS
-                and self._meanings.get((clause.kind, concept)) is Meaning.CONCEPT
-                for concept in clause.concepts
-            )
-        )
+        if not clause.concepts or clause.kind in ("patient", "source"):
+            return False
+        for concept in clause.concepts:
+            if concept in PSEUDO_CONCEPTS:
+                return False
+            if self._meanings.get((clause.kind, concept)) is not Meaning.CONCEPT:
+                return False
+        return True
 
     def _truth_of(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
         """How surely the clause is about the fact."""
@@ -234,14 +235,21 @@ class Meanings(Lexicon):
 
     def unanswered(self, clause: FactClause, sheet: Sheet) -> tuple[str, ...]:
         """What was not seen that could hold such a fact; nothing for facts of the call itself."""
-        definition = self.rulebook.definitions.get(clause.kind)
-        if definition is None or definition.unseen is None:
-            return ()
-        terms = [definition.terms.get(word) for word in clause.terms]
-        if terms and all(term is not None and term.answered for term in terms):
+        answered = self._answered.get(id(clause))
+        if answered is None:
+            answered = self._answered[id(clause)] = clause, self._is_answered(clause)
+        if answered[1]:
             return ()
         truth, reasons = sheet.unseen(clause.kind)
         return () if truth is Truth.NO else (reasons or (f"the {clause.kind} list",))
+
+    def _is_answered(self, clause: FactClause) -> bool:
+        """Whether no source can leave the clause open: its words are about the call itself."""
+        definition = self.rulebook.definitions.get(clause.kind)
+        if definition is None or definition.unseen is None:
+            return True
+        terms = [definition.terms.get(word) for word in clause.terms]
+        return bool(terms) and all(term is not None and term.answered for term in terms)
 
 
 _EMPTY = KindDefinition("medication")

@@ -22,7 +22,7 @@ Log = Callable[[Mapping[str, object]], None]
 
 # A small body is judged in less time than it takes to hand it to a thread and wait for the
 # interpreter's lock; a larger one would keep everybody else waiting, so a thread has it.
-INLINE_BYTES = 64 * 1024
+INLINE_BYTES = 256 * 1024
 # Judging is Python, and one interpreter runs one thread at a time: more threads answer no sooner.
 WORKERS = 2
 # Calls and bytes in hand at once; beyond, a call is asked to come again, so that memory is bounded.
