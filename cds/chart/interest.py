@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from cds.chart.kinds import ALL_TYPES
 from cds.chart.medication import MEDICATION_LINKS
+from cds.values.moment import Precision, read_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,13 @@ _TELLING = frozenset(
     }
 )
 _QUIET = frozenset({"end", "reasonReference"})
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# A date that is read for certain; what does not look so plain is read to see.
+_PLAIN = re.compile(
+    r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+    r"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]))?"
+)
+_ANY_ZONE = ZoneInfo("UTC")
 
 
 def telling(resource: Mapping[str, object]) -> frozenset[str]:
@@ -78,12 +86,11 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
     ``told`` is what `telling` gives. Looks at texts alone, so a day is as written, in whatever
     zone: the caller leaves room for that.
     """
-    dates = told - _QUIET
-    if len(dates) != 1:
-        return False
-    (name,) = dates
-    part = _WHEN.get(name)
-    if part is None:
+    shape = _SHAPES.get(told)
+    if shape is None:
+        shape = _SHAPES[told] = _shape(told)
+    name, part = shape
+    if not name:
         return False
     value: Any = resource[name]
     if not part:
@@ -95,6 +102,19 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
     else:
         return False
     return _is_day_before(first, since) and _is_day_before(last, since)
+
+
+# What the elements that stand in an entry tell, by their names: there are few such sets.
+_SHAPES: dict[frozenset[str], tuple[str, str]] = {}
+
+
+def _shape(told: frozenset[str]) -> tuple[str, str]:
+    """The one element that dates an entry, and its part if it is a period; "" if there is none."""
+    dates = told - _QUIET
+    if len(dates) != 1:
+        return "", ""
+    (name,) = dates
+    return (name, _WHEN[name]) if name in _WHEN else ("", "")
 
 
 # Where a medication may say by other means than its code what it is, or what it belongs to.
@@ -124,5 +144,12 @@ def is_recorded_before(kind: str, resource: Mapping[str, object], day: str) -> b
 
 
 def _is_day_before(value: object, since: str) -> bool:
-    """Whether a date is at least a full day, and before ``since``."""
-    return isinstance(value, str) and value < since and _DAY.match(value) is not None
+    """Whether a date that can be read is at least a full day, and before ``since``."""
+    if not isinstance(value, str) or value >= since:
+        return False
+    if _PLAIN.fullmatch(value) is not None:
+        return True
+    try:
+        return read_date(value, _ANY_ZONE).precision >= Precision.DAY
+    except ValueError:
+        return False

@@ -75,12 +75,14 @@ def _sifted(
     fetched: list[Entry], drafts: list[Entry], submission: Submission, sieve: Sieve
 ) -> list[Entry]:
     """Those prefetched entries that somebody asks for; the others are counted."""
+    others = []
     for entry in fetched:
         kind = entry.kind
         if kind in sieve.interest.types:
             sieve.add(kind, entry.resource, entry.full_url)
         else:
-            sieve.count(kind)
+            others.append(kind)
+    sieve.count(others)
     found = sieve.entries(drafts)
     for (kind, reason), count in sieve.ignored().items():
         submission.ignore(kind, reason, count)

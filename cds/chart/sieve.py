@@ -152,9 +152,9 @@ class Sieve:
                 return Left(kind, resource, url, UNCLASSIFIED, drug)
         return None
 
-    def count(self, kind: str) -> None:
-        """Counts a resource of a type that no rule reads."""
-        self._ignored[kind] += 1
+    def count(self, kinds: Iterable[str]) -> None:
+        """Counts resources of types that no rule reads."""
+        self._ignored.update(kinds)
 
     @property
     def plain(self) -> bool:
@@ -172,7 +172,10 @@ class Sieve:
         if not self._left:
             return found
         if any(item.links is _REASONS for item in self._left):
-            self._left, explained = _split(self._left, _explains(self._left, self._kept))
+            explains = _explains(self._left, self._kept)
+            self._left, explained = _split(
+                self._left, lambda item: item.links is _REASONS and explains(item)
+            )
             found += [plain_entry(item.resource, item.url) for item in explained]
         kin, self._left = divided([*found, *beside], self._left)
         found += kin
@@ -206,8 +209,6 @@ def _explains(
     operations |= {url for resource, url in kept if resource["resourceType"] in OPERATION_TYPES}
 
     def explains(item: Left) -> bool:
-        if item.links is not _REASONS:
-            return False
         references = [
             reference_of(each) for each in objects(plain(item.resource["reasonReference"]))
         ]
@@ -231,15 +232,17 @@ def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve |
         return None
     sieve = Sieve(interest, exact, asked)
     types = frozenset(interest.types)
+    others: list[str] = []
     try:
         for item in cast(Iterable[Any], items):
             resource = item["resource"]
             kind = resource["resourceType"]
             if kind not in types:
-                sieve.count(kind)
+                others.append(kind)
             elif not sieve.add(kind, resource, as_text(item.get("fullUrl"))):
                 return None
     except (KeyError, TypeError, IndexError, AttributeError):
         # Something else than a resource stands where one belongs.
         return None
+    sieve.count(others)
     return sieve if sieve.people == 1 and sieve.plain else None
