@@ -86,7 +86,9 @@ class Judge:
             possible=_spans(readings, "possibility"),
             hinted=_spans(readings, "hint"),
             on_hold=any(_is_order(item.record) and item.status == "on-hold" for item in readings),
-            drafted=any(item.record.drafted for item in readings),
+            drafted=any(
+                item.row is not None and item.row.counts_as == "draft" for item in readings
+            ),
         )
 
     def _exists(self, record: MedicationRecord) -> bool:

@@ -132,6 +132,9 @@ def _release(fact: Fact) -> Value:
 
 
 def _drafted(fact: Fact) -> Value:
+    """Whether it is being ordered: a draft that the pack's table counts as one."""
+    if fact.exposure is not None:
+        return _yes(fact.exposure.drafted)
     return _yes(any(record.drafted for record in fact.records))
 
 
