@@ -74,8 +74,8 @@ def _reading(reading: Reading, today: DayRange) -> str:
         return f"{status}, does not count: {reading.row.because} {where}"
     if reading.row.counts_as == "denial":
         return f"recorded as not taken {where}"
-    certainty = _certainty(record)
-    return f"{status}, {_covers(reading, today)}{certainty} {where}"
+    covers = _covers(reading, today)
+    return f"{status}, {covers}{_certainty(record, covers)} {where}"
 
 
 def _covers(reading: Reading, today: DayRange) -> str:
@@ -111,8 +111,10 @@ _CERTAINTIES = {
 }
 
 
-def _certainty(record: MedicationRecord) -> str:
+def _certainty(record: MedicationRecord, said: str = "") -> str:
+    """How surely it is the drug, unless that is said already; and why, where names disagree."""
     words = _CERTAINTIES.get(certainty_of(record), "")
+    words = "" if said.endswith(words.removeprefix(", ")) else words
     note = record.classification.note
     return words + (f" ({escape(cap(note, _LONG))})" if note else "")
 
