@@ -214,7 +214,7 @@ def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -
     finding = drawn.finding
     card = finding.rule.card
     badge = f"*{rulebook.pack.badge}*" if rulebook.pack.badge_tag in finding.rule.tags else ""
-    found = found_lines(finding, rulebook)
+    found = found_lines(finding, rulebook, review.clock.today)
     return document(
         badge,
         "**Found**\n\n" + bullets(found) if found else "",

@@ -13,28 +13,29 @@ from cds.engine.finding import Finding, Review
 from cds.engine.needs import coverage_read
 from cds.engine.value import Missing, Moment, Words, render, render_days
 from cds.rulebook.model import Rulebook
+from cds.values.moment import DayRange
 from cds.values.truth import Truth
 
 _LONG = 120
 
 
-def found_lines(finding: Finding, rulebook: Rulebook) -> list[str]:
+def found_lines(finding: Finding, rulebook: Rulebook, today: DayRange) -> list[str]:
     """Markdown lines for the facts behind a finding, each with its resources."""
     rule = finding.rule
     names = (*rule.per, *(rule.card.lists or tuple(clause.name for clause in rule.facts)))
     seen: dict[str, None] = {}
     for name in names:
         for bound in finding.bound.get(name, ()):
-            for line in _lines(bound, rulebook):
+            for line in _lines(bound, rulebook, today):
                 seen.setdefault(line)
     return list(seen)
 
 
-def _lines(bound: Bound, rulebook: Rulebook) -> Iterable[str]:
+def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
     fact = bound.fact
     match fact.kind:
         case "medication":
-            return _medication(bound)
+            return _medication(bound, today)
         case "procedure":
             return [_operation(fact, rulebook.definitions["procedure"].labels)]
         case "source":
@@ -47,19 +48,19 @@ def _lines(bound: Bound, rulebook: Rulebook) -> Iterable[str]:
             )
 
 
-def _medication(bound: Bound) -> list[str]:
+def _medication(bound: Bound, today: DayRange) -> list[str]:
     fact = bound.fact
     if fact.exposure is None:
         return []
     told = [reading for reading in fact.exposure.readings if reading.row is not None]
-    parts = [_reading(reading) for reading in told]
+    parts = [_reading(reading, today) for reading in told]
     name = escape(cap(fact.name, _LONG))
     dose = fact.value("daily-dose")
     amount = f", {escape(render(dose))} a day" if not isinstance(dose, Missing) else ""
     return [f"{name}{amount}: " + "; ".join(part for part in parts if part)]
 
 
-def _reading(reading: Reading) -> str:
+def _reading(reading: Reading, today: DayRange) -> str:
     """How one resource contributes: ``covers 1 Jun to 10 Jun 2026 (MedicationDispense/d1)``."""
     assert reading.row is not None
     record = reading.record
@@ -73,11 +74,11 @@ def _reading(reading: Reading) -> str:
         return f"{status}, does not count: {reading.row.because} {where}"
     if reading.row.counts_as == "denial":
         return f"recorded as not taken {where}"
-    certainty = _certainty(record)
-    return f"{status}, {_covers(reading)}{certainty} {where}"
+    covers = _covers(reading, today)
+    return f"{status}, {covers}{_certainty(record, covers)} {where}"
 
 
-def _covers(reading: Reading) -> str:
+def _covers(reading: Reading, today: DayRange) -> str:
     spans = reading.spans.get("exposure", ())
     if spans:
         ends = [span.end for span in spans]
@@ -86,15 +87,21 @@ def _covers(reading: Reading) -> str:
             if spans[0].start is not None
             else "start not recorded"
         )
-        if any(end is None for end in ends):
+        if any(end is None for end in ends) or any(span.assumed for span in spans):
             return f"{start}, no end recorded"
         end = max((end for end in ends if end is not None), key=lambda day: day.latest)
+        if spans[0].start == end:
+            return f"on {render_days(end)}"
         return f"covers {start.removeprefix('from ')} to {render_days(end)}"
-    because = reading.row.because if reading.row is not None else ""
-    for label in ("possibility", "hint"):
-        for span in reading.spans.get(label, ()):
-            because = span.because or because
-    return f"possible only: {because}" if because else "possible only"
+    return f"possible only: {because}" if (because := _because(reading, today)) else "possible only"
+
+
+def _because(reading: Reading, today: DayRange) -> str:
+    """Why it is possible only, by the spans of today; where there is none, by all of them."""
+    spans = [span for label in ("possibility", "hint") for span in reading.spans.get(label, ())]
+    near = [span for span in spans if span.contains(today) is not Truth.NO] or spans
+    reasons = [span.because for span in near if span.because]
+    return reasons[-1] if reasons else reading.row.because if reading.row is not None else ""
 
 
 _CERTAINTIES = {
@@ -104,8 +111,10 @@ _CERTAINTIES = {
 }
 
 
-def _certainty(record: MedicationRecord) -> str:
+def _certainty(record: MedicationRecord, said: str = "") -> str:
+    """How surely it is the drug, unless that is said already; and why, where names disagree."""
     words = _CERTAINTIES.get(certainty_of(record), "")
+    words = "" if said.endswith(words.removeprefix(", ")) else words
     note = record.classification.note
     return words + (f" ({escape(cap(note, _LONG))})" if note else "")
 
@@ -119,6 +128,8 @@ def _operation(fact: Fact, labels: Iterable[str]) -> str:
         value = fact.value(label)
         if isinstance(value, Words) and value.words:
             parts.append(f"{label} {', '.join(sorted(value.words))}")
+    because = fact.value("because")
+    parts += sorted(because.words) if isinstance(because, Words) else []
     notes = fact.plan.notes if fact.plan is not None else ()
     parts += [escape(note) for note in notes]
     if len(fact.sources) == 1:

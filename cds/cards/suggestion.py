@@ -12,6 +12,7 @@ from cds.cards.model import Action, Suggestion
 from cds.cards.template import fill
 from cds.chart.fields import as_object
 from cds.chart.model import MedicationRecord, OperationRecord
+from cds.chart.timing import days_in, read_number
 from cds.engine.finding import Finding, Review
 from cds.engine.value import Moment, Value
 from cds.rulebook.model import Rulebook, SuggestionTemplate
@@ -121,9 +122,19 @@ def _set_start(resource: dict[str, Any], start: Moment) -> None:
         bounds["start"] = start.days.latest.isoformat()
         if str(bounds.get("end", "9999")) < bounds["start"]:
             del bounds["end"]
-        for other in ("boundsDuration", "boundsRange"):
-            repeat.pop(other, None)
+        lasting = _whole_days(as_object(repeat.pop("boundsDuration", None)))
+        repeat.pop("boundsRange", None)
+        if lasting:
+            bounds["end"] = (start.days + (lasting - 1)).latest.isoformat()
         repeat["boundsPeriod"] = bounds
+
+
+def _whole_days(duration: Mapping[str, object]) -> int:
+    """How many days a duration lasts, 0 where it is none of whole days."""
+    number = read_number(duration.get("value"))
+    length = days_in(duration.get("code")) or days_in(duration.get("unit"))
+    days = number * length if number is not None and length else None
+    return int(days) if days is not None and 0 < days == int(days) else 0
 
 
 def _set_daily_dose(resource: dict[str, Any], dose: Quantity) -> None:

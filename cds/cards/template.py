@@ -103,8 +103,18 @@ def short_product(fact: Fact, concepts: tuple[str, ...], rulebook: Rulebook) -> 
     ordered = sorted(product.ingredients, key=outside)
     if len(ordered) > 1:
         return "/".join(item.name for item in ordered)
-    strength = ordered[0].strength
-    return f"{ordered[0].name} {strength.render()}" if strength is not None else ordered[0].name
+    return f"{ordered[0].name} {_strength(ordered[0])}".strip()
+
+
+def _strength(ingredient: Ingredient) -> str:
+    """``5 mg``, or ``0.05 mg/mL`` where it is a strength per something."""
+    strength, per = ingredient.strength, ingredient.per
+    if strength is None:
+        return ""
+    if per is None or per.unit == "1":
+        return strength.render()
+    amount = per.render()
+    return f"{strength.render()}/{amount.removeprefix('1 ')}"
 
 
 def _text(bound: Bound, field: str, limit: int) -> str:

@@ -165,7 +165,9 @@ def _exported(chart: Chart, states: Mapping[str, Coverage]) -> Chart:
 
 
 def _settled(record: Kept) -> Kept:
-    return replace(record, drafted=False) if record.drafted else record
+    if not record.drafted:
+        return record
+    return replace(record, drafted=False, attributes={**record.attributes, "drafted": "no"})
 
 
 def _coverage(chart: Chart, states: Mapping[str, Coverage]) -> dict[str, Coverage]:

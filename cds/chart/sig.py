@@ -17,7 +17,7 @@ from functools import lru_cache
 from cds.chart.fields import Json, as_text
 from cds.chart.frequency import DAYS, Frequency
 from cds.chart.timing import instruction_words, read_frequency_text, read_number
-from cds.values.quantity import Quantity, read_unit
+from cds.values.quantity import Quantity, read_quantity, read_unit
 
 Ends = tuple[Fraction, Fraction]
 Written = tuple[tuple[Decimal, str], ...]
@@ -305,8 +305,20 @@ def quantity_dose(low: Json, high: Json, product: Product) -> Dose:
         return Dose(
             problem=f"unit of the dose is not understood: {unit_text(low, high)}", written=written
         )
+    if any(_is_uncounted(end) for end in (low, high)):
+        return Dose(problem=f"no strength per {unit_text(low, high)}", written=written)
     dose = administered(min(first, second), max(first, second), units[0] or "1", product)
     return replace(dose, written=tuple(dict.fromkeys(written)))
+
+
+def _is_uncounted(quantity: Json) -> bool:
+    """Whether it counts what no product is made of one by one: drops, applications."""
+    texts = (as_text(quantity.get(name)) for name in ("code", "unit"))
+    return any(
+        read_quantity(1, text).counted in ("drop", "application")
+        for text in texts
+        if read_unit(text) is not None
+    )
 
 
 def _unit(quantity: Json) -> str | None:

@@ -101,7 +101,7 @@ def stands_alone(sheet: Sheet, fact: Fact, concepts: tuple[str, ...], gap: int) 
     """Whether the course's last event is one administration that nothing of its class is near to.
 
     Near is within ``gap`` days. What else the course tells of must be over by then, however long
-    ago it was; other courses of the class must have no dose near.
+    ago it was, but for the order of that one dose; other courses of the class must have no dose near.
     """
     exposure = fact.exposure
     told = [reading for reading in exposure.readings if reading.spans] if exposure else []
@@ -113,13 +113,23 @@ def stands_alone(sheet: Sheet, fact: Fact, concepts: tuple[str, ...], gap: int) 
     near = Span(single - gap, single + gap)
     rest = list(told)
     rest.remove(next(reading for reading in told if _single_day(reading) == single))
-    after = (span for reading in rest for spans in reading.spans.values() for span in spans)
+    after = (
+        span
+        for reading in rest
+        for spans in reading.spans.values()
+        for span in spans
+        if not (_is_order(reading) and span.start == span.end == single)
+    )
     if any(_reaches(span.end, near.start) for span in after):
         return False
     return not any(
         other is not fact and _dosed(sheet, other, concepts, near)
         for other in sheet.facts("medication")
     )
+
+
+def _is_order(reading: Reading) -> bool:
+    return reading.record.source.type == "MedicationRequest"
 
 
 def _single_day(reading: Reading) -> DayRange | None:

@@ -86,7 +86,9 @@ class Judge:
             possible=_spans(readings, "possibility"),
             hinted=_spans(readings, "hint"),
             on_hold=any(_is_order(item.record) and item.status == "on-hold" for item in readings),
-            drafted=any(item.record.drafted for item in readings),
+            drafted=any(
+                item.row is not None and item.row.counts_as == "draft" for item in readings
+            ),
         )
 
     def _exists(self, record: MedicationRecord) -> bool:
@@ -162,6 +164,8 @@ class Judge:
             return (date.days, "point") if date is not None else None
         if name == "dispensed":
             return _dispensed(others)
+        if name == "administered":
+            return _administered(record, others)
         if start is None:
             return None
         days, known = self._days(name, record, profile)
@@ -325,6 +329,23 @@ def _dispensed(others: tuple[Reading, ...]) -> tuple[DayRange, str] | None:
         and "exposure" in reading.spans
     ]
     return max(ends, key=lambda item: item[0].latest) if ends else None
+
+
+def _administered(
+    order: MedicationRecord, others: tuple[Reading, ...]
+) -> tuple[DayRange, str] | None:
+    """The last day on which a dose was given under an order that is completed; None for others."""
+    if order.status != "completed":
+        return None
+    ends = [
+        reading.interval.end
+        for reading in others
+        if reading.record.source.type == "MedicationAdministration"
+        and str(order.source) in reading.record.links
+        and reading.interval.end is not None
+        and "exposure" in reading.spans
+    ]
+    return (max(ends, key=lambda day: day.latest), "point") if ends else None
 
 
 def _lasting(record: MedicationRecord) -> Decimal | None:

@@ -55,6 +55,11 @@ class Plan:
             entry.record for entry in self.entries if entry.label in ("planned", "possible")
         )
 
+    @property
+    def in_dispute(self) -> bool:
+        """Whether its living entries give different days."""
+        return len(_dates(self.entries)) > 1
+
 
 def with_bookings(
     operations: Sequence[Operation], definition: KindDefinition
@@ -213,13 +218,18 @@ def _moment(start: Start, clock: Clock) -> Moment:
     )
 
 
+def _dates(entries: Iterable[Entry]) -> dict[str, str]:
+    """The days that living entries give, each with one that gives it."""
+    return {
+        render_days(entry.start.days): str(entry.record.source)
+        for entry in entries
+        if entry.start is not None and entry.label in ("planned", "possible")
+    }
+
+
 def _notes(living: Sequence[Entry], start: Moment | None) -> tuple[str, ...]:
     """What a reader must be told: dates that differ, entries that stand alone."""
-    dates = {
-        render_days(entry.start.days): str(entry.record.source)
-        for entry in living
-        if entry.start is not None
-    }
+    dates = _dates(living)
     notes = []
     if len(dates) > 1 and start is not None:
         said = ", ".join(f"{day} ({source})" for day, source in sorted(dates.items()))

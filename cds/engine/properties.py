@@ -132,6 +132,9 @@ def _release(fact: Fact) -> Value:
 
 
 def _drafted(fact: Fact) -> Value:
+    """Whether it is being ordered: a draft that the pack's table counts as one."""
+    if fact.exposure is not None:
+        return _yes(fact.exposure.drafted)
     return _yes(any(record.drafted for record in fact.records))
 
 
@@ -180,6 +183,11 @@ def _begin(fact: Fact) -> Value:
     return fact.plan.start or Missing("its date is not recorded")
 
 
+def _dates_differ(fact: Fact) -> Value:
+    assert fact.plan is not None
+    return _yes(fact.plan.in_dispute)
+
+
 def _timed(fact: Fact) -> Value:
     start = _begin(fact)
     return _yes(isinstance(start, Moment) and is_timed(start))
@@ -218,6 +226,7 @@ _PROCEDURE: Mapping[str, Reader] = {
     "because": _plan_because,
     "start": _begin,
     "timed": _timed,
+    "dates-differ": _dates_differ,
     "priority": _attribute("priority"),
     "class": _attribute("class"),
     "elective": _attribute("elective"),

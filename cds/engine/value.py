@@ -5,6 +5,7 @@ Everything uncertain is a range, so that a comparison answers yes, no or unknown
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -167,7 +168,13 @@ def render(value: Value) -> str:
 
 
 def render_days(days: DayRange) -> str:
-    """``13 Jun 2026``, or the first and last of an uncertain day."""
+    """``13 Jun 2026``; ``Jun 2026`` or ``2026`` for any day of it; else the first and last day."""
+    first, last = days.earliest, days.latest
+    if first.day == 1 and first.year == last.year and last.day == monthrange(last.year, last.month)[1]:
+        if first.month == last.month:
+            return f"{_MONTHS[first.month - 1]} {first.year}"
+        if (first.month, last.month) == (1, 12):
+            return f"{first.year}"
     first = _render_day(days.earliest)
     return first if days.earliest == days.latest else f"{first} to {_render_day(days.latest)}"
 

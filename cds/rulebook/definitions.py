@@ -88,7 +88,7 @@ def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:
 
 
 def _parameter(name: str, node: Node, author: Author) -> Parameter:
-    author.only(node, ("value", "allowed", "basis", "means"), f"the parameter '{name}'")
+    author.only(node, ("value", "allowed", "basis", "means", "follows"), f"the parameter '{name}'")
     value, unit = author.amount(node.get("value"), "value")
     low, high = value, value
     allowed = author.text(node, "allowed", required=True)
@@ -107,9 +107,9 @@ def _parameter(name: str, node: Node, author: Author) -> Parameter:
     if not low <= value <= high:
         author.error(node.place, f"'{name}' is outside what it allows itself", allowed, "value")
     basis = author.words(node, "basis", required=True)
-    return Parameter(
-        name, value, unit, low, high, basis, author.text(node, "means", required=True), node.place
-    )
+    means = author.text(node, "means", required=True)
+    follows = author.text(node, "follows")
+    return Parameter(name, value, unit, low, high, basis, means, node.place, follows)
 
 
 def _entries(node: Node, key: str) -> list[tuple[str, Node]]:

@@ -166,7 +166,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number of the pack, with the reason for it; ``unit`` is days, hours, a UCUM unit or ""."""
+    """A number of the pack, with the reason for it; ``unit`` is days, hours, a UCUM unit or "".
+
+    ``follows`` names another number that this one keeps its proportion to, unless it is set itself.
+    """
 
     name: str
     value: Decimal
@@ -176,6 +179,7 @@ class Parameter:
     basis: tuple[str, ...]
     means: str
     place: Place
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

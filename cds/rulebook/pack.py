@@ -159,6 +159,10 @@ def _read_definitions(
                     "duplicate",
                 )
             parameters[name] = parameter
+    for parameter in parameters.values():
+        if parameter.follows and parameter.follows not in parameters:
+            what = f"'{parameter.name}' follows '{parameter.follows}', which is no parameter"
+            author.error(parameter.place, what, ", ".join(sorted(parameters)), "name")
     return definitions, parameters
 
 

@@ -63,6 +63,14 @@ def bind_parameters(
             author.error(node.place, f"'{text}' is not allowed for '{name}'", allowed, "value")
             continue
         bound[name] = replace(parameter, value=value)
+    chosen = {name for name, _ in site.parameters}
+    followers = [item for item in known.values() if item.follows and item.name not in chosen]
+    for parameter in followers:
+        leader = parameter.follows
+        if leader in chosen:
+            value = parameter.value * bound[leader].value / known[leader].value
+            held = min(max(value, parameter.low), parameter.high)
+            bound[parameter.name] = replace(parameter, value=held)
     return bound
 
 

@@ -41,6 +41,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         **_COMMON,
         "start": "when it begins, the earliest if entries differ",
         "timed": "yes if a time of day is known",
+        "dates-differ": "yes if its entries give different days",
         "ahead": "yes, no",
         "priority": "as ordered",
         "class": "of the encounter",
