@@ -16,6 +16,8 @@ from cds.rulebook.model import Rulebook
 from cds.values.truth import Truth
 
 _LONG = 120
+# A list that runs over a page is not read; the trace of the card has every resource.
+_MOST_LINES = 60
 
 
 def found_lines(finding: Finding, rulebook: Rulebook) -> list[str]:
@@ -23,10 +25,12 @@ def found_lines(finding: Finding, rulebook: Rulebook) -> list[str]:
     rule = finding.rule
     names = (*rule.per, *(rule.card.lists or tuple(clause.name for clause in rule.facts)))
     seen: dict[str, None] = {}
-    for name in names:
-        for bound in finding.bound.get(name, ()):
-            for line in _lines(bound, rulebook):
-                seen.setdefault(line)
+    bounds = [bound for name in dict.fromkeys(names) for bound in finding.bound.get(name, ())]
+    for number, bound in enumerate(bounds):
+        if len(seen) >= _MOST_LINES:
+            return [*seen, f"and {len(bounds) - number} more"]
+        for line in _lines(bound, rulebook):
+            seen.setdefault(line)
     return list(seen)
 
 

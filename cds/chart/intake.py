@@ -76,7 +76,7 @@ def owners_of(resource: Json, index: Index) -> list[str]:
     owners = [index.key(item) for item in subject_of(resource)]
     if "participant" in resource and "subject" not in resource:
         owners = [owner for owner in owners if owner.startswith(("Patient/", "urn:"))]
-    return [owner for owner in owners if owner]
+    return list(dict.fromkeys(owner for owner in owners if owner))
 
 
 def foreign(resource: Json, owner: str, name: str) -> Problem:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 
 from cds.chart.fields import Json, as_text
 from cds.chart.frequency import DAYS, Frequency
@@ -119,6 +120,7 @@ _WIDEST_RANGE = 20
 _LONGEST_SHOWN = 60
 # So far before an amount its count is looked for: "1 1/2 x ".
 _COUNT_ROOM = 24
+_MOST_AMOUNTS = 20
 
 
 def read_sig(text: str) -> Sig:
@@ -169,7 +171,10 @@ def _doses(words: str) -> tuple[list[Span], list[Span]]:
     """The distinct amounts of mass, and the distinct counts of dose units or volumes."""
     masses: list[Span] = []
     counts: list[Span] = []
-    for span in (*_amounts(words), *_bare_counts(words)):
+    for number, span in enumerate(chain(_amounts(words), _bare_counts(words))):
+        if len(masses) > 1 or len(counts) > 1 or number == _MOST_AMOUNTS:
+            # Several already, or so many that they can hardly be one.
+            return [span, span], counts
         kept = masses if span.dimension == "mass" else counts
         if not any(span.same_as(other) for other in kept):
             kept.append(span)
