@@ -11,8 +11,8 @@ from rich.tree import Tree
 from cds.authoring.check import headline, print_judged, read_all
 from cds.authoring.terminal import DONE, FAILED, out, said, write_line
 from cds.cards.answer import manifest
-from cds.cards.markdown import harmless
 from cds.cards.judge import Judged, Setting, judge
+from cds.cards.markdown import harmless
 from cds.chart.inputs import expand_paths
 from cds.engine.finding import Verdict
 from cds.engine.trace import Step

@@ -43,7 +43,8 @@ def clean(text: str) -> str:
 def harmless(text: str) -> str:
     """``text`` with its line ends, without other characters that steer a terminal.
 
-    Control and format characters are gone, half a surrogate pair, which no encoding has, is "\ufffd".
+    Control and format characters are gone; half a surrogate pair, which no encoding has, is
+    "\ufffd".
     """
     if all(line.isascii() and line.isprintable() for line in text.split("\n")):
         return text

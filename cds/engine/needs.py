@@ -64,11 +64,10 @@ def interest(rulebook: Rulebook, hook: str, today: date) -> Interest:
             if all(clause.concepts for clause in _clauses(rulebook, rules) if clause.kind == name)
             for kind in TYPES_OF[name]
         ),
-        bystanders=(today - _MARGIN).isoformat() if _one_is_enough(rulebook, rules) else "",
+        bystanders=_earlier(today, _MARGIN).isoformat() if _one_is_enough(rulebook, rules) else "",
     )
 
 
-<<<<<<< HEAD
 def _one_is_enough(rulebook: Rulebook, rules: list[Rule]) -> bool:
     """Whether of the medications in no value set it matters only that there is one.
 
@@ -102,11 +101,11 @@ def _asks_only_whether(clause: FactClause, rule: Rule, terms: Mapping[str, Term]
         test.name for node in nodes for test in tests(node) if isinstance(test, Every | Count)
     }
     return clause.name not in looked_at | counted | {*rule.per, *rule.card.lists}
-=======
+
+
 def _earlier(day: date, length: timedelta) -> date:
     """The day so much earlier, or the first day there is."""
     return day - length if day - date.min > length else date.min
->>>>>>> a58a056 (No control character reaches a terminal; problems are bounded; versions, exponents, file names and devices that no number or encoding has)
 
 
 def _clauses(rulebook: Rulebook, rules: Iterable[Rule]) -> Iterator[FactClause]:
