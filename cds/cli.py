@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from cds.values.problem import Problem
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
+# Years of whose days there are some before and some after.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 app = typer.Typer(
     name="cds",
@@ -119,9 +123,12 @@ def _as_of(text: str | None, site_zone: ZoneInfo) -> datetime:
     if text is None:
         return datetime.now(UTC).astimezone(site_zone)
     try:
-        return read_instant(text, site_zone)
+        moment = read_instant(text, site_zone)
     except ValueError as error:
         raise Stop(f"--as-of: {error}") from error
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise Stop(f"--as-of: '{text}' is no year to judge in; accepted: 1900 to 2200")
+    return moment
 
 
 def _setting(
@@ -377,10 +384,25 @@ def _version(
         raise typer.Exit(DONE)
 
 
+def _leave(code: int) -> NoReturn:
+    """Ends the process, and does not try to write again what could not be written."""
+    with suppress(OSError):
+        sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
 def main() -> None:
     """Runs the command line; no traceback ever reaches a user."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # What the terminal's encoding does not have is written as its number.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as end:
+        # Whoever reads the results has enough of them: that is no failure of an input.
+        sys.exit(DONE if isinstance(end.__context__, BrokenPipeError) else end.code)
     except Stop as stop:
         sys.stderr.write(f"cds: {stop}\n")
         sys.exit(stop.code)
@@ -390,6 +412,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("cds: interrupted\n")
         sys.exit(130)
+    except OSError as error:
+        # A full disk, as a rule: what was to be read is told where it is read.
+        named = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"cds: {named}{(error.strerror or type(error).__name__).lower()}\n")
+        _leave(UNUSABLE)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         sys.stderr.write(f"cds: internal error ({type(error).__name__}); please report it\n")
         sys.exit(UNUSABLE)

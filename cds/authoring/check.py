@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
-from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
+from cds.authoring.terminal import DONE, FAILED, err, out, progress, said, write_line
 from cds.cards.describe import checked_line
 from cds.cards.judge import Judged, Setting, judge, read_input
 from cds.cards.model import Card
@@ -93,9 +93,9 @@ def print_judged(
         problems = (
             (given.problem,) if given.problem is not None else charts.problems if charts else ()
         )
-        console.rule(Text(given.name), align="left")
+        console.rule(said(given.name), align="left")
         for problem in problems or ():
-            console.print(Text(f"  problem: {problem.render()}", style="yellow"))
+            console.print(said(f"  problem: {problem.render()}", style="yellow"))
         return
     for item in judged:
         _print_answer(item, setting, console)
@@ -110,7 +110,7 @@ def headline(item: Judged) -> str:
 
 def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
     review = item.answer.review
-    console.rule(Text(headline(item)), align="left")
+    console.rule(said(headline(item)), align="left")
     for card in item.answer.cards:
         console.print(render_card(card))
     if not item.answer.cards:
@@ -119,24 +119,24 @@ def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
         console.print(Padding(Markdown(checked), (0, 2)))
     for verdict in item.answer.unknown:
         missing = "; ".join(verdict.missing) or "see cds explain"
-        console.print(Text(f"  not decided: {verdict.rule.id}: {missing}", style="dim"))
+        console.print(said(f"  not decided: {verdict.rule.id}: {missing}", style="dim"))
     for problem in item.problems:
-        console.print(Text(f"  problem: {problem.render()}", style="yellow"))
+        console.print(said(f"  problem: {problem.render()}", style="yellow"))
 
 
 def render_card(card: Card) -> Panel:
     """A card as a clinician would see it: level, summary, detail, what can be clicked."""
-    parts: list[Any] = [Text(card.summary, style="bold")]
+    parts: list[Any] = [said(card.summary, style="bold")]
     if card.detail:
         parts += ["", Markdown(card.detail)]
     if card.suggestions:
         parts.append(Text("\nSuggestions (choose one or none)", style="bold"))
         parts += [
-            Text(f"  [ {suggestion.label} ]", style="cyan") for suggestion in card.suggestions
+            said(f"  [ {suggestion.label} ]", style="cyan") for suggestion in card.suggestions
         ]
     if card.override_reasons:
         reasons = " | ".join(reason.display for reason in card.override_reasons)
-        parts.append(Text(f"\nReasons to override: {reasons}", style="dim"))
+        parts.append(said(f"\nReasons to override: {reasons}", style="dim"))
     style = _STYLES[card.indicator]
     return Panel(
         Group(*parts),
@@ -185,7 +185,7 @@ class Tally:
         """The closing lines: to standard error when standard output carries JSON."""
         console = err() if as_json else out()
         for note in notes:
-            console.print(Text(f"note: {note}", style="dim"))
+            console.print(said(f"note: {note}", style="dim"))
         if as_json and self.inputs < 2:
             return
         console.rule(Text("summary"), align="left")
@@ -204,4 +204,4 @@ class Tally:
             console.print(f"patients with {label}: {counter['any of these']} ({told or 'none'})")
         console.print(f"medications that could not be classified: {len(self.unclassified)}")
         for name in self.unclassified:
-            console.print(Text(f"  {name}"))
+            console.print(said(f"  {name}"))

@@ -9,9 +9,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cds.authoring.check import headline, print_judged, read_all
-from cds.authoring.terminal import DONE, FAILED, out, write_line
+from cds.authoring.terminal import DONE, FAILED, out, said, write_line
 from cds.cards.answer import manifest
 from cds.cards.judge import Judged, Setting, judge
+from cds.cards.markdown import harmless
 from cds.chart.inputs import expand_paths
 from cds.engine.finding import Verdict
 from cds.engine.trace import Step
@@ -44,7 +45,7 @@ def explain_input(
                 _print_explained(item, verdicts)
     if not as_json:
         for note in notes:
-            out().print(Text(f"note: {note}", style="dim"))
+            out().print(said(f"note: {note}", style="dim"))
     return FAILED if failed else DONE
 
 
@@ -68,7 +69,7 @@ def _explained(item: Judged, verdicts: list[Verdict], setting: Setting) -> dict[
 
 def _print_explained(item: Judged, verdicts: list[Verdict]) -> None:
     console = out()
-    console.rule(Text(headline(item)), align="left")
+    console.rule(said(headline(item)), align="left")
     for verdict in sorted(verdicts, key=lambda found: (-found.truth, found.rule.id)):
         mark, style = _MARKS[verdict.truth]
         tree = Tree(
@@ -78,7 +79,7 @@ def _print_explained(item: Judged, verdicts: list[Verdict]) -> None:
             _grow(tree, trace.steps)
         console.print(tree)
     for problem in item.problems:
-        console.print(Text(f"problem: {problem.render()}", style="yellow"))
+        console.print(said(f"problem: {problem.render()}", style="yellow"))
 
 
 _SIGNS = {Truth.YES: ("yes", "green"), Truth.NO: ("no", "red"), Truth.UNKNOWN: ("?  ", "yellow")}
@@ -87,15 +88,13 @@ _SIGNS = {Truth.YES: ("yes", "green"), Truth.NO: ("no", "red"), Truth.UNKNOWN: (
 def _grow(tree: Tree, steps: Iterable[Step]) -> None:
     for step in steps:
         sign, style = _SIGNS[step.truth]
-        line = Text.assemble((sign.ljust(3), style), " ", step.text)
+        line = Text.assemble((sign.ljust(3), style), " ", harmless(step.text))
         if step.sources:
-            line.append(
-                f"  [{', '.join(step.sources[:4])}{' …' if len(step.sources) > 4 else ''}]",
-                style="dim",
-            )
+            more = " …" if len(step.sources) > 4 else ""
+            line.append(said(f"  [{', '.join(step.sources[:4])}{more}]", style="dim"))
         if step.values:
-            line.append(f"  ({'; '.join(step.values)})", style="cyan")
+            line.append(said(f"  ({'; '.join(step.values)})", style="cyan"))
         branch = tree.add(line)
         for reason in step.missing:
-            branch.add(Text(f"missing: {reason}", style="yellow"))
+            branch.add(said(f"missing: {reason}", style="yellow"))
         _grow(branch, step.steps)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
+from rich.text import Text
 
+from cds.cards.markdown import harmless
 from cds.cards.wire import encode
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
@@ -22,6 +24,11 @@ def out() -> Console:
 def err() -> Console:
     """Standard error for people: what went wrong, and notes beside lines of JSON."""
     return Console(stderr=True, highlight=False, emoji=False)
+
+
+def said(text: str, style: str = "") -> Text:
+    """Text for a terminal that may come from a record: nothing in it can steer the terminal."""
+    return Text(harmless(text), style=style)
 
 
 def write_line(value: object) -> None:

@@ -17,6 +17,8 @@ from cds.values.moment import DayRange
 from cds.values.truth import Truth
 
 _LONG = 120
+# A list that runs over a page is not read; the trace of the card has every resource.
+_MOST_LINES = 60
 
 
 def found_lines(finding: Finding, rulebook: Rulebook, today: DayRange) -> list[str]:
@@ -24,10 +26,12 @@ def found_lines(finding: Finding, rulebook: Rulebook, today: DayRange) -> list[s
     rule = finding.rule
     names = (*rule.per, *(rule.card.lists or tuple(clause.name for clause in rule.facts)))
     seen: dict[str, None] = {}
-    for name in names:
-        for bound in finding.bound.get(name, ()):
-            for line in _lines(bound, rulebook, today):
-                seen.setdefault(line)
+    bounds = [bound for name in dict.fromkeys(names) for bound in finding.bound.get(name, ())]
+    for number, bound in enumerate(bounds):
+        if len(seen) >= _MOST_LINES:
+            return [*seen, f"and {len(bounds) - number} more"]
+        for line in _lines(bound, rulebook, today):
+            seen.setdefault(line)
     return list(seen)
 
 

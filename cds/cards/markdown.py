@@ -40,6 +40,24 @@ def clean(text: str) -> str:
     return _SPACE.sub(" ", "".join(kept)).strip()
 
 
+def harmless(text: str) -> str:
+    """``text`` with its line ends, without other characters that steer a terminal.
+
+    Control and format characters are gone; half a surrogate pair, which no encoding has, is
+    "\ufffd".
+    """
+    if all(line.isascii() and line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(_shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category in {"Cc", "Cf"} and char != "\n" else char
+
+
 def escape(text: str) -> str:
     """``text`` as Markdown that renders as exactly these characters, on one line.
 

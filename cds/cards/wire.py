@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from cds.cards.model import Element
@@ -21,6 +23,21 @@ def encode(value: object) -> bytes:
     """``value`` (JSON values, or anything from ``cds.cards.model``) as UTF-8 JSON on one line.
 
     Keys keep the order in which they stand, which is the order of the standard for a card.
+    Half a surrogate pair, which UTF-8 does not have (a file's name may), goes out as "\ufffd".
     Raises TypeError on what JSON cannot say.
     """
-    return _ENCODER.encode(value)
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_sound(value))
+
+
+def _sound(value: object) -> object:
+    """The value with every text as UTF-8 can say it."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_sound(key): _sound(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sound(item) for item in value]
+    return _sound(value.as_json()) if isinstance(value, Element) else value

@@ -9,7 +9,9 @@ yet part of anything.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from cds.chart.model import Course, MedicationRecord
 from cds.values.moment import PartialDate
@@ -49,12 +51,16 @@ def join_courses(records: Iterable[MedicationRecord]) -> tuple[Course, ...]:
             if target is not None and not record.drafted and not ordered[target].drafted:
                 groups.join(position, target)
     denied = _join_by_drug(ordered, groups, by_source)
+    about: dict[int, list[int]] = {}
+    for item, owners in denied.items():
+        for owner in owners:
+            about.setdefault(owner, []).append(item)
     found = []
     for group in groups.groups():
         if any(item in denied for item in group):
             continue
-        about = [item for item, owners in denied.items() if not owners.isdisjoint(group)]
-        found.append(Course(tuple(ordered[item] for item in sorted({*group, *about}))))
+        denials = (item for owner in group for item in about.get(owner, ()))
+        found.append(Course(tuple(ordered[item] for item in sorted({*group, *denials}))))
     return tuple(found)
 
 
@@ -74,28 +80,49 @@ def _join_by_drug(
         elif not linked:
             loose.setdefault(record.key, []).append(position)
     for key, positions in loose.items():
-        candidates = orders.get(key, [])
-        if not candidates:
+        if key not in orders:
             for position in positions[1:]:
                 groups.join(positions[0], position)
+            continue
+        candidates = _Orders(ordered, orders[key])
         for position in positions:
-            owners = [order for order in candidates if _may_own(ordered[order], ordered[position])]
-            if len(owners) == 1:
-                groups.join(position, owners[0])
-            elif owners and ordered[position].status == "not-taken":
-                denied[position] = set(owners)
+            count = candidates.count(ordered[position])
+            if count == 1:
+                groups.join(position, candidates.places[0])
+            elif count and ordered[position].status == "not-taken":
+                denied[position] = set(candidates.places[:count])
     return denied
 
 
-def _may_own(order: MedicationRecord, record: MedicationRecord) -> bool:
-    """Whether the order can be the one behind a record: not written after it, nor withdrawn."""
-    if order.status in ("entered-in-error", "cancelled") or order.attributes["prohibited"] == "yes":
-        return False
+class _Orders:
+    """The orders of one drug that were not withdrawn, by the first day that each was written on."""
+
+    def __init__(self, ordered: Sequence[MedicationRecord], places: Iterable[int]) -> None:
+        found = sorted(
+            (_written(ordered[place]), place) for place in places if _stands(ordered[place])
+        )
+        self.places = [place for _, place in found]
+        self._days = [day for day, _ in found]
+
+    def count(self, record: MedicationRecord) -> int:
+        """How many, from the first on, can be the one behind a record: not written after it."""
+        happened = _happened(record)
+        if happened is None:
+            return len(self.places)
+        return bisect_right(self._days, happened.days.latest)
+
+
+def _stands(order: MedicationRecord) -> bool:
+    return (
+        order.status not in ("entered-in-error", "cancelled")
+        and order.attributes["prohibited"] != "yes"
+    )
+
+
+def _written(order: MedicationRecord) -> date:
+    """The first day on which it can have been written; the first there is when that is not said."""
     written = order.dates.get("authored")
-    happened = _happened(record)
-    if written is None or happened is None:
-        return True
-    return written.days.earliest <= happened.days.latest
+    return date.min if written is None else written.days.earliest
 
 
 def _happened(record: MedicationRecord) -> PartialDate | None:

@@ -8,17 +8,30 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 import simdjson
 
 from cds.chart.fields import Json
-from cds.values.problem import Place, Problem
+from cds.values.problem import Place, Problem, Problems
 
 # What one compressed input may unfold to; a bomb is refused, a year of one patient's notes is not.
 MAX_BYTES = 512 * 1024 * 1024
-decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+def exact(digits: str) -> Decimal | str:
+    """A number with a fraction or an exponent; as written where the exponent is beyond Decimal.
+
+    Such a number is no amount of anything, and no reason to lose the record that it stands in.
+    """
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return digits
+
+
+decode = msgspec.json.Decoder(float_hook=exact).decode
 """JSON bytes as Python objects, every digit kept. Raises what `UNREADABLE` lists."""
 
 encode_exactly = msgspec.json.Encoder(decimal_format="number").encode
@@ -34,7 +47,7 @@ class Documents:
     """The JSON values of one input with the line each began in, and what could not be read."""
 
     values: list[tuple[object, Place]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     ndjson: bool = False
 
 
@@ -54,7 +67,7 @@ def read_documents(data: bytes, name: str, max_bytes: int = MAX_BYTES) -> Docume
     try:
         return read_text(unpack(data, max_bytes), name)
     except ValueError as error:
-        return Documents(problems=[unusable(error, name)])
+        return Documents(problems=Problems([unusable(error, name)]))
 
 
 def unusable(error: ValueError, name: str) -> Problem:
@@ -85,13 +98,14 @@ def parse_lazily(data: bytes) -> object:
         return None
 
 
+_PIECE = 64 * 1024
 _ACCEPTED = "a Bundle, a JSON array of resources, NDJSON, or a CDS Hooks request"
 
 
 def _read_lines(data: bytes, name: str, found: Documents, whole: Exception) -> None:
     lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     good = 0
-    bad: list[Problem] = []
+    bad = Problems()
     for number, line in lines:
         place = Place(name, number)
         try:
@@ -111,7 +125,7 @@ def _read_lines(data: bytes, name: str, found: Documents, whole: Exception) -> N
         )
         return
     found.ndjson = True
-    found.problems.extend(bad)
+    found.problems.merge(bad)
 
 
 def _reason(error: Exception) -> str:
@@ -124,21 +138,34 @@ def _unzip(data: bytes, max_bytes: int) -> bytes:
     """The data, unpacked while it is gzip; raises ValueError when damaged or too large."""
     if not data.startswith(b"\x1f\x8b"):
         return data
-    out = bytearray()
-    while data:
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            out += unpacker.decompress(data, max_bytes + 1 - len(out))
-        except zlib.error as error:
-            raise ValueError(f"damaged gzip data: {error}") from error
-        if len(out) > max_bytes:
-            raise ValueError(f"unpacks to more than {max_bytes // (1024 * 1024)} MiB")
-        if not unpacker.eof:
-            raise ValueError("damaged gzip data: it ends too early")
-        data = unpacker.unused_data.lstrip(b"\0")
-        if data and not data.startswith(b"\x1f\x8b"):
-            break
-    return bytes(out)
+    parts: list[bytes] = []
+    room = max_bytes
+    try:
+        for part in _unzipped(data):
+            parts.append(part)
+            room -= len(part)
+            if room < 0:
+                raise ValueError(f"unpacks to more than {max_bytes // (1024 * 1024)} MiB")
+    except zlib.error as error:
+        raise ValueError(f"damaged gzip data: {error}") from error
+    return b"".join(parts)
+
+
+def _unzipped(data: bytes) -> Iterator[bytes]:
+    """What gzip members unfold to, in pieces, so that neither a bomb nor many members cost much."""
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for start in range(0, len(data), _PIECE):
+        piece = data[start : start + _PIECE]
+        while piece:
+            if unpacker.eof:
+                piece = piece.lstrip(b"\0")
+                if not piece:
+                    break
+                unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            yield unpacker.decompress(piece, _PIECE * 16)
+            piece = unpacker.unconsumed_tail or unpacker.unused_data
+    if not unpacker.eof:
+        raise ValueError("damaged gzip data: it ends too early")
 
 
 def flatten(value: object) -> Iterator[Json]:

@@ -15,7 +15,7 @@ from cds.chart.kinds import ALL_TYPES
 from cds.chart.model import Coverage
 from cds.chart.references import Index, identity
 from cds.chart.version import Entry, newest
-from cds.values.problem import Place, Problem, Severity
+from cds.values.problem import Place, Problem, Problems, Severity
 
 # A Medication is resolved by reference, a Patient is the person: neither is an entry of the record.
 READ_TYPES = tuple(kind for kind in ALL_TYPES if kind not in ("Patient", "Medication"))
@@ -38,7 +38,7 @@ class Submission:
     person: Json | None
     entries: list[Entry] = field(default_factory=list)
     coverage: dict[str, Coverage] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     ignored: dict[str, int] = field(default_factory=dict)
 
     def ignore(self, kind: str, reason: str = NOT_READ, count: int = 1) -> None:
@@ -57,7 +57,7 @@ class Submission:
     def settled(self, name: str) -> Submission:
         """The submission with one entry per type and id, the same whatever the input's order."""
         self.entries, problems = newest(self.entries, name)
-        self.problems += problems
+        self.problems.extend(problems)
         return self
 
 
@@ -68,7 +68,7 @@ class Intake:
     submissions: list[Submission] = field(default_factory=list)
     index: Index = field(default_factory=Index)
     call: Call | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
 
 def owners_of(resource: Json, index: Index) -> list[str]:
@@ -76,7 +76,7 @@ def owners_of(resource: Json, index: Index) -> list[str]:
     owners = [index.key(item) for item in subject_of(resource)]
     if "participant" in resource and "subject" not in resource:
         owners = [owner for owner in owners if owner.startswith(("Patient/", "urn:"))]
-    return [owner for owner in owners if owner]
+    return list(dict.fromkeys(owner for owner in owners if owner))
 
 
 def foreign(resource: Json, owner: str, name: str) -> Problem:
@@ -86,7 +86,7 @@ def foreign(resource: Json, owner: str, name: str) -> Problem:
     return Problem(place, what, "", "subject", Severity.WARNING)
 
 
-def read_entries(root: Json, name: str, problems: list[Problem]) -> list[Entry]:
+def read_entries(root: Json, name: str, problems: Problems) -> list[Entry]:
     """The entries of a resource: itself, or those of a Bundle, whatever is nested in it."""
     kind = root.get("resourceType")
     if kind != "Bundle":
@@ -111,7 +111,7 @@ def read_entries(root: Json, name: str, problems: list[Problem]) -> list[Entry]:
 _SPECIAL = frozenset({"Bundle", "OperationOutcome"})
 
 
-def _read_entry(resource: Json, full_url: str, name: str, problems: list[Problem]) -> list[Entry]:
+def _read_entry(resource: Json, full_url: str, name: str, problems: Problems) -> list[Entry]:
     kind = as_text(resource.get("resourceType"))
     if not kind:
         what = f"a resource without a resourceType (id {as_text(resource.get('id')) or 'absent'})"

@@ -60,19 +60,25 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
     keys: dict[str, set[str]] = {}
     for entry in kept:
         keys.setdefault(_group(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
-    waiting = [(item, _names(item)) for item in left if _group(item.kind) in keys]
-    alone = [item for item in left if _group(item.kind) not in keys]
+    called: dict[tuple[str, str], list[int]] = {}
+    for place, item in enumerate(left):
+        group = _group(item.kind)
+        if group in keys:
+            for name in _names(item):
+                called.setdefault((group, name), []).append(place)
+    wanted = [(group, key) for group, names in keys.items() for key in names]
+    chosen: set[int] = set()
     found: list[Entry] = []
-    while True:
-        kin = [item for item, names in waiting if not names.isdisjoint(keys[_group(item.kind)])]
-        if not kin:
-            return found, alone + [item for item, _ in waiting]
-        for item in kin:
-            entry = plain_entry(item.resource, item.url)
-            found.append(entry)
-            keys[_group(item.kind)] |= _keys(entry.resource, item.url)
-        chosen = {id(item) for item in kin}
-        waiting = [pair for pair in waiting if id(pair[0]) not in chosen]
+    while wanted:
+        # A name is looked up once: whoever answers to it has been found.
+        for place in called.pop(wanted.pop(), ()):
+            if place not in chosen:
+                chosen.add(place)
+                item = left[place]
+                entry = plain_entry(item.resource, item.url)
+                found.append(entry)
+                wanted += [(_group(item.kind), key) for key in _keys(entry.resource, item.url)]
+    return found, [item for place, item in enumerate(left) if place not in chosen]
 
 
 def _group(kind: str) -> str:

@@ -97,7 +97,7 @@ class Reader:
 
     def _take(self, documents: Documents, name: str, intake: Intake) -> None:
         """Takes documents that were read in full: a hook request, or any shape of record."""
-        intake.problems += documents.problems
+        intake.problems.merge(documents.problems)
         roots = [root for value, _ in documents.values for root in flatten(value)]
         if len(roots) == 1 and "hook" in roots[0] and "resourceType" not in roots[0]:
             take_request(roots[0], name, intake, self.interest, self.asked)
@@ -112,7 +112,7 @@ class Reader:
         charts = tuple(
             _chart(submission, reading, name, self.interest) for submission in intake.submissions
         )
-        return Charts(charts, intake.call, tuple(sorted(set(intake.problems))))
+        return Charts(charts, intake.call, intake.problems.told(name))
 
 
 class _Sheets:
@@ -164,7 +164,7 @@ class _Sheets:
 
 def _chart(submission: Submission, reading: Reading, name: str, interest: Interest) -> Chart:
     sheets = _Sheets(submission, interest)
-    problems = list(submission.problems)
+    problems = submission.problems
     for entry in submission.entries:
         try:
             sheets.read(entry, reading)
@@ -199,7 +199,7 @@ def _chart(submission: Submission, reading: Reading, name: str, interest: Intere
         tasks=tuple(sheets.tasks),
         coverage=_coverage(submission, sheets.medications),
         ignored=dict(sorted(submission.ignored.items())),
-        problems=tuple(sorted(set(problems))),
+        problems=problems.told(name),
     )
 
 

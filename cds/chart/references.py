@@ -30,6 +30,7 @@ class Index:
     def __init__(self) -> None:
         self._by_reference: dict[str, Json] = {}
         self._keys: dict[str, str] = {}
+        self._inside: tuple[Json | None, dict[str, Json]] = None, {}
 
     def add(self, resource: Json, full_url: str = "") -> None:
         name = identity(resource)
@@ -48,7 +49,7 @@ class Index:
         if not reference:
             return None
         if reference.startswith("#"):
-            return _contained(reference[1:], holder)
+            return self._contained(reference[1:], holder)
         found = self._by_reference.get(reference)
         return found if found is not None else self._by_reference.get(relative(reference))
 
@@ -62,8 +63,13 @@ class Index:
             self._keys[reference] = found
         return found
 
-
-def _contained(name: str, holder: Json | None) -> Json | None:
-    if holder is None:
-        return None
-    return next((item for item in objects(holder.get("contained")) if item.get("id") == name), None)
+    def _contained(self, name: str, holder: Json | None) -> Json | None:
+        """What the holder contains by that name; remembered, since one holder asks repeatedly."""
+        if holder is None or not name:
+            return None
+        if self._inside[0] is not holder:
+            found: dict[str, Json] = {}
+            for item in objects(holder.get("contained")):
+                found.setdefault(as_text(item.get("id")), item)
+            self._inside = holder, found
+        return self._inside[1].get(name)

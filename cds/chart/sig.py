@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 
 from cds.chart.fields import Json, as_text
 from cds.chart.frequency import DAYS, Frequency
-from cds.chart.timing import instruction_words, read_frequency_text, read_number
+from cds.chart.timing import LONGEST_SIG, instruction_words, read_frequency_text, read_number
 from cds.values.quantity import Quantity, read_quantity, read_unit
 
 Ends = tuple[Fraction, Fraction]
@@ -68,21 +69,23 @@ class Span:
 class Sig:
     """What a sig says. ``mass`` is for one administration; ``units`` counts dose units or mL.
 
-    ``several`` is True when it holds more than one dose and therefore gives none.
+    ``several`` is True when it holds more than one dose and therefore gives none; ``unread`` when
+    it is too long to be a sig, and may say anything.
     """
 
     mass: Span | None = None
     units: Span | None = None
     several: bool = False
     frequency: Frequency | None = None
+    unread: bool = False
 
     @property
     def silent(self) -> bool:
         """Whether it says neither a dose nor a frequency."""
-        return not (self.mass or self.units or self.several or self.frequency)
+        return not (self.mass or self.units or self.several or self.frequency or self.unread)
 
 
-_NUMBER = r"(?:\d+ \d/\d|\d/\d|\d+(?:[.,]\d+)*|\.\d+)"
+_NUMBER = r"(?:\d+ \d/\d|\d/\d|\d+(?:[.,]\d+){0,3}|\.\d+)"
 _JOIN = r" ?(?:-|to|or) ?"
 _AMOUNT = re.compile(
     rf"(?<![\w./,-])(?:(?P<low>{_NUMBER}) ?(?P<unit>[a-zµμ]+)?{_JOIN})?(?P<high>{_NUMBER}|\ban?\b)"
@@ -115,15 +118,22 @@ _AS_NEEDED = re.compile(r"\b(?:prn|(?:as|if|when|where) (?:needed|required|neces
 # "5-325 mg" names a product of two ingredients; nobody orders a range that wide.
 _WIDEST_RANGE = 20
 _LONGEST_SHOWN = 60
+# So far before an amount its count is looked for: "1 1/2 x ".
+_COUNT_ROOM = 24
+_MOST_AMOUNTS = 20
 
 
-@lru_cache(maxsize=1024)
 def read_sig(text: str) -> Sig:
     """The one dose and the one frequency of the text; each None when it gives none or several.
 
     Only an amount with a unit, or a count of dose units, is a dose: durations, frequencies, maxima
-    and dispensed quantities are not. Never raises.
+    and dispensed quantities are not. A text longer than LONGEST_SIG is not read. Never raises.
     """
+    return Sig(unread=True) if len(text) > LONGEST_SIG else _read_sig(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_sig(text: str) -> Sig:
     words = _readable(text)
     masses, counts = _doses(words)
     if len(masses) > 1 or len(counts) > 1 or _CHANGING.search(words):
@@ -161,7 +171,10 @@ def _doses(words: str) -> tuple[list[Span], list[Span]]:
     """The distinct amounts of mass, and the distinct counts of dose units or volumes."""
     masses: list[Span] = []
     counts: list[Span] = []
-    for span in (*_amounts(words), *_bare_counts(words)):
+    for number, span in enumerate(chain(_amounts(words), _bare_counts(words))):
+        if len(masses) > 1 or len(counts) > 1 or number == _MOST_AMOUNTS:
+            # Several already, or so many that they can hardly be one.
+            return [span, span], counts
         kept = masses if span.dimension == "mass" else counts
         if not any(span.same_as(other) for other in kept):
             kept.append(span)
@@ -178,7 +191,8 @@ def _amounts(words: str) -> Iterator[Span]:
 
 def _multiplied(span: Span, words: str, match: re.Match[str]) -> Span:
     """The amount times the count before it in "2 x 3 mg" and "2 3 mg capsules", else as it is."""
-    count = _COUNT_BEFORE.search(words[: match.start()])
+    start = match.start()
+    count = _COUNT_BEFORE.search(words, max(start - _COUNT_ROOM, 0), start)
     number = _parse(count["high"]) if count else None
     following = re.match(r" ?([a-z]+)", words[match.end() :])
     counted = following is not None and read_unit(following[1]) == "1"
@@ -340,6 +354,8 @@ def told_dose(sig: Sig, text: str, product: Product) -> Dose:
     """The dose that a sig tells, or the reason why it tells none."""
     if not text:
         return Dose(problem=NO_DOSE)
+    if sig.unread:
+        return Dose(problem=f"dose text is too long to be read: {_short(text)}")
     if sig.several:
         return Dose(problem=f"several amounts in the dose text: {_short(text)}")
     span = sig.mass or sig.units

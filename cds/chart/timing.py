@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -165,8 +166,8 @@ def _listed_moments(repeat: Json) -> tuple[int, int]:
 
 def _from_events(timing: Json) -> Frequency | None:
     """The most events listed for one date, each an administration."""
-    dates = [as_text(event)[:10] for event in as_list(timing.get("event")) if as_text(event)]
-    return per_day(max(map(dates.count, dates))) if dates else None
+    dates = Counter(text[:10] for event in as_list(timing.get("event")) if (text := as_text(event)))
+    return per_day(max(dates.values())) if dates else None
 
 
 def _from_code(value: object) -> Frequency | None:
@@ -202,6 +203,10 @@ def _bedtime(timing: Json, repeat: Json) -> bool | None:
 
 
 # --- words ---
+
+# The patterns below are not linear in the length of a text, so a text that no sig comes near is not
+# read at all: a part of it might say the opposite of the whole.
+LONGEST_SIG = 2_000
 
 _NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _WORDS: Mapping[str, str] = MappingProxyType(
@@ -328,9 +333,16 @@ _MEALS = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
 def read_frequency_text(text: str) -> Frequency | None:
-    """Administrations a day that the words say; None when they say none, or more than one."""
+    """Administrations a day that the words say; None when they say none, or more than one.
+
+    None, too, for a text longer than LONGEST_SIG.
+    """
+    return None if len(text) > LONGEST_SIG else _read_frequency_text(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_frequency_text(text: str) -> Frequency | None:
     words = instruction_words(text)
     moments, listed = _moments(words), bool(_LISTED.search(words))
     rates: set[Frequency] = set()
@@ -354,9 +366,16 @@ def _moments(words: str) -> int:
     return max(named, len(set(_CLOCK.findall(words))), _MEALS_A_DAY * bool(_MEALS.search(words)))
 
 
-@lru_cache(maxsize=1024)
 def bedtime_in(text: str) -> bool | None:
-    """Whether the words put a dose at bedtime; False if they name other moments, None if none."""
+    """Whether the words put a dose at bedtime; False if they name other moments, None if none.
+
+    None, too, for a text longer than LONGEST_SIG.
+    """
+    return None if len(text) > LONGEST_SIG else _bedtime_in(text)
+
+
+@lru_cache(maxsize=1024)
+def _bedtime_in(text: str) -> bool | None:
     words = plain_words(text)
     if _NIGHT.search(words):
         return True

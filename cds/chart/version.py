@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC
+from unicodedata import decimal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -63,10 +64,10 @@ def _latest(copies: list[Entry]) -> list[Entry]:
         return copies
     versions = [as_text(_meta(entry).get("versionId")) for entry in copies]
     if all(version.isdecimal() for version in versions):
-        best = max(int(version) for version in versions)
-        copies = [
-            entry for entry, version in zip(copies, versions, strict=True) if int(version) == best
-        ]
+        # By length, then digits: a number of any length, of which Python makes no integer.
+        numbers = [(len(digits), digits) for digits in map(_digits, versions)]
+        best = max(numbers)
+        copies = [entry for entry, number in zip(copies, numbers, strict=True) if number == best]
     else:
         stamps = [date_of(_meta(entry).get("lastUpdated"), _ANY_ZONE) for entry in copies]
         known = [stamp.last.astimezone(UTC) for stamp in stamps if stamp is not None]
@@ -75,6 +76,11 @@ def _latest(copies: list[Entry]) -> list[Entry]:
                 entry for entry, stamp in zip(copies, known, strict=True) if stamp == max(known)
             ]
     return _distinct(copies)
+
+
+def _digits(version: str) -> str:
+    """A decimal number in ASCII digits without leading zeros."""
+    return "".join(str(decimal(digit)) for digit in version).lstrip("0")
 
 
 def _meta(entry: Entry) -> Json:

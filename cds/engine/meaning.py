@@ -15,6 +15,11 @@ from cds.rulebook.model import PSEUDO_CONCEPTS, FactClause, KindDefinition, Prof
 from cds.rulebook.vocabulary import Meaning, meaning_of
 from cds.values.truth import Truth, all_of, any_of, negate
 
+# A clause whose conditions name another fact is asked once for each such fact: of very many
+# entries only so many pairs are looked at, and the rest is no answer.
+_MOST_PAIRS = 20_000
+_LEAST_LOOKED_AT = 10
+
 
 class Meanings(Lexicon):
     """Answers what a word means for a fact, by the definitions of one rulebook."""
@@ -152,21 +157,36 @@ class Meanings(Lexicon):
         key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
         # What a clause binds depends on the sheet alone, unless its own conditions name others.
         found = scope.sheet.bound.get(key) if not clause.where else None
+        unseen: tuple[str, ...] = ()
         if found is None:
+            candidates = self._candidates(clause, scope.sheet)
+            room = max(_LEAST_LOOKED_AT, _MOST_PAIRS // (len(candidates) or 1))
+            if clause.where and len(candidates) > room:
+                unseen = (f"{len(candidates) - room} of {len(candidates)} entries",)
+                candidates = candidates[:room]
             found = tuple(
                 Bound(scope.sheet.judged(fact), truth)
-                for fact in self._candidates(clause, scope.sheet)
+                for fact in candidates
                 if (truth := self._truth_of(clause, scope, fact)) is not Truth.NO
             )
             if not clause.where:
                 scope.sheet.bound[key] = found
         scope.sets[clause.name] = found
-        reasons = self.unanswered(clause, scope.sheet)
+        reasons = unseen + self.unanswered(clause, scope.sheet)
         if reasons:
             scope.unanswered[clause.name] = reasons
 
     def passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
         """The facts of the clause's class that are in none of its states (for explanations)."""
+        key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
+        found = scope.sheet.passed.get(key) if not clause.where else None
+        if found is None:
+            found = self._passed_over(clause, scope)
+            if not clause.where:
+                scope.sheet.passed[key] = found
+        return found
+
+    def _passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
         return tuple(
             scope.sheet.judged(fact)
             for fact in self._candidates(clause, scope.sheet)

@@ -53,7 +53,7 @@ def interest(rulebook: Rulebook, hook: str, today: date) -> Interest:
     """What the rules of ``hook`` (all of them when it is "") ask for of a record, judged today."""
     rules = [rule for rule in rulebook.rules if not hook or speaks_on(rule, hook)]
     kept_for = rulebook.definitions.get("procedure", _EMPTY).kept_for
-    since = today - timedelta(days=kept_for) - _MARGIN if kept_for else None
+    since = _earlier(today, timedelta(days=kept_for) + _MARGIN) if kept_for else None
     return Interest(
         types=resource_types(rulebook, hook),
         since=since.isoformat() if since is not None else "",
@@ -64,7 +64,7 @@ def interest(rulebook: Rulebook, hook: str, today: date) -> Interest:
             if all(clause.concepts for clause in _clauses(rulebook, rules) if clause.kind == name)
             for kind in TYPES_OF[name]
         ),
-        bystanders=(today - _MARGIN).isoformat() if _one_is_enough(rulebook, rules) else "",
+        bystanders=_earlier(today, _MARGIN).isoformat() if _one_is_enough(rulebook, rules) else "",
     )
 
 
@@ -101,6 +101,11 @@ def _asks_only_whether(clause: FactClause, rule: Rule, terms: Mapping[str, Term]
         test.name for node in nodes for test in tests(node) if isinstance(test, Every | Count)
     }
     return clause.name not in looked_at | counted | {*rule.per, *rule.card.lists}
+
+
+def _earlier(day: date, length: timedelta) -> date:
+    """The day so much earlier, or the first day there is."""
+    return day - length if day - date.min > length else date.min
 
 
 def _clauses(rulebook: Rulebook, rules: Iterable[Rule]) -> Iterator[FactClause]:

@@ -26,8 +26,11 @@ from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
 
-# More combinations of facts than this are counted as unknown, not judged one by one.
+# More combinations of facts than this are counted as unknown, not judged one by one: fewer where
+# each of them would be judged among very many facts.
 _MAX_BINDINGS = 500
+_MIN_BINDINGS = 20
+_MAX_LOOKS = 100_000
 
 
 class Evaluator:
@@ -284,7 +287,7 @@ def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
     """One scope for each combination of the facts that make one finding each."""
     choices = [base.sets[name] for name in rule.per]
     others = {name: found for name, found in base.sets.items() if name not in rule.per}
-    for combination in islice(product(*choices), _MAX_BINDINGS):
+    for combination in islice(product(*choices), _most_bindings(rule, base)):
         scope = base.inner(dict(zip(rule.per, combination, strict=True)))
         scope.sets, scope.lets = others, {}
         yield scope
@@ -293,9 +296,16 @@ def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
 def _not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
     """What is to be said of the combinations beyond the most that are judged."""
     combinations = prod(len(base.sets[name]) for name in rule.per)
-    if combinations <= _MAX_BINDINGS:
+    most = _most_bindings(rule, base)
+    if combinations <= most:
         return ()
-    return (f"{combinations - _MAX_BINDINGS} of {combinations} combinations were not judged",)
+    return (f"{combinations - most} of {combinations} combinations were not judged",)
+
+
+def _most_bindings(rule: Rule, base: Scope) -> int:
+    """So many combinations are judged: a bound on the work, not on what a real record holds."""
+    facts = sum(len(base.sets[name]) for name in rule.per) or 1
+    return min(_MAX_BINDINGS, max(_MIN_BINDINGS, _MAX_LOOKS // facts))
 
 
 @cache

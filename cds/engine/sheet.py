@@ -42,6 +42,7 @@ class Sheet:
         self.lexicon = words
         self.now = Moment(clock.today, clock.now, clock.now)
         self.bound: dict[tuple[object, ...], tuple[Bound, ...]] = {}
+        self.passed: dict[tuple[object, ...], tuple[Fact, ...]] = {}
         self._facts: dict[str, tuple[Fact, ...]] = {}
         self._by_concept: dict[str, dict[str, tuple[Fact, ...]]] = {}
         self._readers: dict[str, dict[str, Reader]] = {}

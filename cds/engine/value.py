@@ -170,13 +170,15 @@ def render(value: Value) -> str:
 def render_days(days: DayRange) -> str:
     """``13 Jun 2026``; ``Jun 2026`` or ``2026`` for any day of it; else the first and last day."""
     first, last = days.earliest, days.latest
-    if first.day == 1 and first.year == last.year and last.day == monthrange(last.year, last.month)[1]:
+    whole = first.day == 1 and last.day == monthrange(last.year, last.month)[1]
+    if whole and first.year == last.year:
         if first.month == last.month:
             return f"{_MONTHS[first.month - 1]} {first.year}"
         if (first.month, last.month) == (1, 12):
             return f"{first.year}"
-    first = _render_day(days.earliest)
-    return first if days.earliest == days.latest else f"{first} to {_render_day(days.latest)}"
+    if first == last:
+        return _render_day(first)
+    return f"{_render_day(first)} to {_render_day(last)}"
 
 
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()

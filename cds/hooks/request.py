@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 
 import msgspec
 
+from cds.chart.document import decode
 from cds.chart.fields import Json, as_object, as_text, objects
 from cds.hooks.outcome import Outcome, Refused, quoted
 
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _ACCEPTED = "a CDS Hooks request as a JSON object"
 
 # What a hook is about must stand in its context: judged without it, silence would read as safe.
@@ -39,7 +38,7 @@ def read_body(body: bytes, encoding: str, max_bytes: int) -> Json:
     if encoding not in ("", "identity"):
         body = _unzipped(body, encoding, max_bytes)
     try:
-        request = _decode(body.removeprefix(b"\xef\xbb\xbf"))
+        request = decode(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
         what = f"the body is not JSON: {error}" if body.strip() else "the body is empty"
         raise Refused(Outcome(400, "structure", what, _ACCEPTED)) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,3 +64,48 @@ class Problem:
             "severity": self.severity.value,
         }
         return {name: value for name, value in values.items() if value}
+
+
+MOST_TOLD = 100
+"""So many problems of one kind are told one by one; of more their number."""
+
+
+class Problems:
+    """The problems of one input while it is read: each once, and bounded however bad it is."""
+
+    __slots__ = ("_more", "_told")
+
+    def __init__(self, problems: Iterable[Problem] = ()) -> None:
+        self._told: dict[tuple[str, Severity], dict[Problem, None]] = {}
+        self._more: Counter[tuple[str, Severity]] = Counter()
+        self.extend(problems)
+
+    def __bool__(self) -> bool:
+        return bool(self._told)
+
+    def append(self, problem: Problem) -> None:
+        told = self._told.setdefault((problem.kind, problem.severity), {})
+        if problem in told:
+            return
+        if len(told) < MOST_TOLD:
+            told[problem] = None
+        else:
+            self._more[problem.kind, problem.severity] += 1
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.append(problem)
+
+    def merge(self, other: Problems) -> None:
+        """Takes those of another, the number of those that it did not tell one by one included."""
+        for told in other._told.values():
+            self.extend(told)
+        self._more += other._more
+
+    def told(self, name: str) -> tuple[Problem, ...]:
+        """All of them by place; ``name`` is the input's. What stands for many comes last."""
+        found = sorted(problem for told in self._told.values() for problem in told)
+        for (kind, severity), count in sorted(self._more.items()):
+            what = f"{count} more problems like these ({kind})"
+            found.append(Problem(Place(name), what, "", kind, severity))
+        return tuple(found)

@@ -67,7 +67,7 @@ def test_a_damaged_gzip() -> None:
 def test_a_bomb_is_refused() -> None:
     documents = read_documents(gzip.compress(b" " * 2_000_000), "input", max_bytes=1_000_000)
     assert not documents.values
-    assert "unpacks to more than" in documents.problems[0].what
+    assert "unpacks to more than" in documents.problems.told("input")[0].what
 
 
 @pytest.mark.parametrize("data", [b"", b" \n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
