@@ -29,15 +29,14 @@ _ADDRESS = re.compile(
 
 
 def clean(text: str) -> str:
-    """``text`` on one line: whitespace folded, control, format and unencodable characters gone.
+    """``text`` on one line: whitespace folded, control, format and unassigned characters gone.
 
     Format characters include the overrides of writing direction, with which "10" reads as "01".
     """
     folded = _SPACE.sub(" ", text)
     if folded.isascii() and folded.isprintable():
         return folded.strip()
-    kept = (char for char in folded if unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
-    return _SPACE.sub(" ", "".join(kept)).strip()
+    return _SPACE.sub(" ", "".join(filter(str.isprintable, folded))).strip()
 
 
 def harmless(text: str) -> str:

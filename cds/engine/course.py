@@ -101,7 +101,8 @@ def stands_alone(sheet: Sheet, fact: Fact, concepts: tuple[str, ...], gap: int) 
     """Whether the course's last event is one administration that nothing of its class is near to.
 
     Near is within ``gap`` days. What else the course tells of must be over by then, however long
-    ago it was, but for the order of that one dose; other courses of the class must have no dose near.
+    ago it was, but for the order of that one dose; other courses of the class must have no dose
+    near.
     """
     exposure = fact.exposure
     told = [reading for reading in exposure.readings if reading.spans] if exposure else []

@@ -126,6 +126,8 @@ def test_escaped_text_holds_no_raw_html_and_no_address(text: str) -> None:
 @given(HOSTILE)
 def test_clean_text_has_no_control_or_format_characters(text: str) -> None:
     assert not {"Cc", "Cf", "Cs", "Zl", "Zp"} & {unicodedata.category(char) for char in clean(text)}
+    # A card's summary must be printable, and half of all code points stand for nothing (U+D7FC).
+    assert clean(text + "\ud7fc \ue000").isprintable()
     assert clean(clean(text)) == clean(text)
 
 
