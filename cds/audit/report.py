@@ -24,21 +24,20 @@ def print_summary(content: bytes, options: Options, seconds: float) -> None:
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     for note in options.notes:
         console.print(Text(f"note: {note}"))
-    patients = summary["patients"]["judged"]
-    console.print(Text(f"{patients:,} patients judged in {seconds:.1f} s, see {options.out}"))
+    console.print(Text(f"judged in {seconds:.1f} s, see {options.out}"))
 
 
 def _print_tables(summary: dict[str, Any]) -> None:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 100)
     inputs, patients = summary["inputs"], summary["patients"]
     console.print(
-        f"{inputs['records']} records, {inputs['exports']} exports, "
-        f"{inputs['unreadable']} inputs that could not be read\n"
-        f"{patients['judged']} patients judged, {patients['deceased_not_judged']} deceased and not "
-        f"judged\n"
-        f"{summary['findings']} findings, {sum(summary['cards'].values())} cards, "
-        f"{sum(sum(kind.values()) for kind in summary['problems'].values())} problems, "
-        f"{summary['unclassified']['medications']} medications that could not be classified"
+        f"records: {inputs['records']}, exports: {inputs['exports']}, "
+        f"inputs that could not be read: {inputs['unreadable']}\n"
+        f"patients judged: {patients['judged']}, deceased and not judged: "
+        f"{patients['deceased_not_judged']}\n"
+        f"findings: {summary['findings']}, cards: {sum(summary['cards'].values())}, "
+        f"problems: {sum(sum(kind.values()) for kind in summary['problems'].values())}, "
+        f"medications that could not be classified: {summary['unclassified']['medications']}"
     )
     rules = [rule for rule in summary["rules"] if rule["fired"] or rule["unknown"]]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -51,4 +50,5 @@ def _print_tables(summary: dict[str, Any]) -> None:
     if rules:
         console.print(table)
     quiet = len(summary["rules"]) - len(rules)
-    console.print(f"{quiet} rules fired for nobody and are unknown for nobody")
+    if quiet:
+        console.print(f"other rules, which fired for nobody and are unknown for nobody: {quiet}")
