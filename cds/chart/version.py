@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC
+from typing import NamedTuple
 from unicodedata import decimal
 from zoneinfo import ZoneInfo
 
@@ -19,8 +19,7 @@ _ANY_ZONE = ZoneInfo("UTC")
 _canonical = msgspec.json.Encoder(order="deterministic", decimal_format="string").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One resource of an input, with its fullUrl and whether it is a draft."""
 
     resource: Json
@@ -33,7 +32,7 @@ class Entry:
         return as_text(self.resource.get("resourceType"))
 
     def as_draft(self) -> Entry:
-        return replace(self, drafted=True)
+        return self._replace(drafted=True)
 
 
 def newest(entries: Iterable[Entry], name: str) -> tuple[list[Entry], list[Problem]]:
