@@ -132,10 +132,13 @@ def _operation(fact: Fact, labels: Iterable[str]) -> str:
         value = fact.value(label)
         if isinstance(value, Words) and value.words:
             parts.append(f"{label} {', '.join(sorted(value.words))}")
-    because = fact.value("because")
-    parts += sorted(because.words) if isinstance(because, Words) else []
-    notes = fact.plan.notes if fact.plan is not None else ()
-    parts += [escape(note) for note in notes]
+    if fact.plan is not None:
+        parts += [
+            f"{entry.row.because} ({escape(str(entry.record.source))})"
+            for entry in fact.plan.entries
+            if entry.row is not None and entry.label == "possible" and entry.row.because
+        ]
+        parts += [escape(note) for note in fact.plan.notes]
     if len(fact.sources) == 1:
         parts.append("one entry only tells of it")
     return f"{'; '.join(parts)} ({sources})"
