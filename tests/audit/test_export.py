@@ -219,6 +219,23 @@ def test_nothing_in_an_export_is_being_written_now(tmp_path: Path) -> None:
     assert read(out, "findings")
 
 
+def test_a_draft_in_an_export_is_read_without_a_problem(tmp_path: Path) -> None:
+    """Rules that ask when an order begins meet it too: beside an opioid and an operation."""
+    operation = resource(
+        "ServiceRequest",
+        "op",
+        status="active",
+        intent="order",
+        occurrenceDateTime="2026-06-12",
+        code={"coding": [{"system": "http://snomed.info/sct", "code": "44558001"}]},
+    )
+    write_export(tmp_path / "in", {"p1": [person(), draft("d", LDN, 9), operation]})
+    out, summary = judged(tmp_path / "in")
+    assert summary["patients"]["judged"] == 1
+    assert not read(out, "problems")
+    assert not read(out, "findings")
+
+
 def test_a_patient_without_a_patient_resource_is_judged_with_a_warning(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "in", Patient=[person("p1")], MedicationRequest=[order("n", LDN, "p2")]

@@ -91,6 +91,7 @@ MISTAKES = [
     ("definitions/result.yaml", "value: 1.5 mg/dL", "value: 0.5 mg/dL", "value: 0.5", "outside what it allows"),
     ("definitions/result.yaml", "value: 1.5 mg/dL", "value: much", "much", "'much' is no value"),
     ("definitions/result.yaml", "30 days to 365 days", "30 days", "30 days", "'30 days' is no range"),
+    ("definitions/result.yaml", "    value: 365 days\n", "    value: 365 days\n    follows: result-weeks\n", "value: 365", "which is no parameter"),
     ("definitions/result.yaml", "it.status is unknown", "it.state is unknown", "it.state", "a result has no 'state'"),
     ("definitions/result.yaml", "kind: result\n", "kind: resolt\n", "resolt", "'resolt' is no kind"),
     ("definitions/procedure.yaml", "counts-as: possible", "counts-as: maybe", "if: {}", "cannot count as 'maybe'"),

@@ -38,7 +38,7 @@ def test_a_key_that_means_nothing(tmp_path: Path) -> None:
     load_site(path, problems)
     assert [problem.render() for problem in problems] == [
         f"{path}:2:1: 'enabled' is no key of the site configuration; "
-        "accepted: disable, enable, evidence-url, parameters, timezone (key)"
+        "accepted: disable, enable, evidence-url, parameters, supplied, timezone (key)"
     ]
 
 
