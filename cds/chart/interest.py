@@ -61,7 +61,14 @@ _TELLING = frozenset(
     }
 )
 _QUIET = frozenset({"end", "reasonReference"})
-_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# A day that there is in every month, with or without a time: what else is written as a date is
+# read in full, since it may be no date at all.
+_DAY = re.compile(
+    r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]"
+    r"|(?<!-02-)(?:29|30)|(?<=-0[13578]-)31|(?<=-1[02]-)31)"
+    r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+    r"(?:[Zz]|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])?)?"
+)
 
 
 def telling(resource: Mapping[str, object]) -> frozenset[str]:
@@ -83,15 +90,16 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
         return False
     (name,) = dates
     part = _WHEN.get(name)
-    if part is None:
+    # An appointment begins at its start, and nothing else does.
+    if part is None or (name == "start") != (resource["resourceType"] == "Appointment"):
         return False
     value: Any = resource[name]
     if not part:
         first, last = value, resource["end"] if "end" in told else value
     elif hasattr(value, "keys"):
-        last = value.get("end")
-        first = value.get(part)
-        first, last = last if first is None else first, first if last is None else last
+        # A period without a start says nothing of when it began.
+        first, last = value.get(part), value.get("end")
+        last = first if last is None else last
     else:
         return False
     return _is_day_before(first, since) and _is_day_before(last, since)
@@ -125,4 +133,4 @@ def is_recorded_before(kind: str, resource: Mapping[str, object], day: str) -> b
 
 def _is_day_before(value: object, since: str) -> bool:
     """Whether a date is at least a full day, and before ``since``."""
-    return isinstance(value, str) and value < since and _DAY.match(value) is not None
+    return isinstance(value, str) and value < since and _DAY.fullmatch(value) is not None
