@@ -160,7 +160,7 @@ class Sieve:
     def plain(self) -> bool:
         """Whether all that was counted are resources of a known type, and no lists or outcomes."""
         return self._ignored.keys().isdisjoint(_IRREGULAR) and all(
-            isinstance(kind, str) and kind.isalpha() for kind in self._ignored
+            str(kind).isalpha() for kind in self._ignored
         )
 
     def entries(self, beside: Sequence[Entry] = ()) -> list[Entry]:

@@ -19,7 +19,7 @@ from cds.cards.wire import encode
 from cds.chart.interest import EVERYTHING
 from cds.chart.reader import Reader
 from tests.fuzz.records import LDN, records
-from tests.records import AS_OF, CONTRAST, ROOT, ZONE, Json, bundle, person, resource, rulebook
+from tests.records import AS_OF, CONTRAST, ROOT, ZONE, Json, person, resource, rulebook
 
 LONG = int(os.environ.get("CDS_FUZZ", "1"))
 
@@ -36,7 +36,9 @@ def answers(data: bytes, by: Setting, reader: Reader | None = None) -> list[Any]
     for item in judge(charts, "input", by):
         told = json.loads(encode(response(item.answer, by.rulebook).as_json()))
         review = item.answer.review
-        findings = sorted((one.rule.id, one.key) for each in review.verdicts for one in each.findings)
+        findings = sorted(
+            (one.rule.id, one.key) for each in review.verdicts for one in each.findings
+        )
         found.append([item.patient, told, findings, list(review.unclassified)])
     return found
 
@@ -58,17 +60,30 @@ PACKS = [BY, replace(BY, rulebook=rulebook(CONTRAST)), replace(BY, hook="audit")
 def old(name: str = "1", **more: Any) -> Json:
     """A booked operation whose date is the only thing that can make it past."""
     code = {"text": "hernia repair"}
-    return {"resource": resource("ServiceRequest", name, status="active", intent="order", code=code, **more)}
+    return {
+        "resource": resource(
+            "ServiceRequest", name, status="active", intent="order", code=code, **more
+        )
+    }
 
 
 @given(records)
-@settings(max_examples=150 * LONG, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=150 * LONG,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @example([{"resource": person()}, LDN, old(occurrenceDateTime="2001-13-45")])
 @example([{"resource": person()}, LDN, old(occurrenceDateTime="2001-02-31")])
 @example([{"resource": person()}, LDN, old(occurrenceDateTime="2001-01-01x")])
 @example([{"resource": person()}, LDN, old(occurrencePeriod={"end": "2001-01-01"})])
 @example([{"resource": person()}, LDN, old(start="2001-01-01")])
-@example([{"resource": person()}, LDN, {"resource": {**old()["resource"], "resourceType": " ServiceRequest"}}])
+@example(
+    [
+        {"resource": person()},
+        LDN,
+        {"resource": {**old()["resource"], "resourceType": " ServiceRequest"}},
+    ]
+)
 def test_a_generated_record(entries: list[Json]) -> None:
     for by in PACKS:
         check_same(entries, by)
