@@ -34,7 +34,13 @@ ODD: tuple[Any, ...] = (
 
 def places(node: Any, path: Path_ = ()) -> Iterator[Path_]:
     """Every place in a document, as the keys that lead to it; not the whole."""
-    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    items = (
+        node.items()
+        if isinstance(node, dict)
+        else enumerate(node)
+        if isinstance(node, list)
+        else ()
+    )
     for key, inner in items:
         yield (*path, key)
         yield from places(inner, (*path, key))
@@ -86,7 +92,9 @@ def _spell(_: Any, holder: Any, key: Any, chance: random.Random) -> None:
     if isinstance(holder[key], str):
         letters = list(holder[key])
         for _ in range(chance.randint(1, 4)):
-            letters.insert(chance.randint(0, len(letters)), chance.choice("\0\t\n 0-/:.,x<[*\x1b\u200b\u0301"))
+            letters.insert(
+                chance.randint(0, len(letters)), chance.choice("\0\t\n 0-/:.,x<[*\x1b\u200b\u0301")
+            )
         holder[key] = "".join(letters)
     elif isinstance(holder[key], int | float):
         holder[key] = str(holder[key])
@@ -146,6 +154,8 @@ def mutant(number: int) -> bytes:
         try:
             data = json.dumps(mutated(json.loads(data), chance)).encode()
         except json.JSONDecodeError:  # NDJSON
-            lines = [json.dumps(mutated(json.loads(line), chance)) for line in data.splitlines() if line]
+            lines = [
+                json.dumps(mutated(json.loads(line), chance)) for line in data.splitlines() if line
+            ]
             data = "\n".join(lines).encode()
     return broken(data, chance) if chance.random() < 0.4 else data

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from functools import lru_cache
 from io import StringIO
@@ -77,10 +77,8 @@ def test_the_service(numbers: range) -> None:
     for number in numbers:
         body = mutant(number)
         service = services[number % len(services)]
-        try:
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             service = f"ldn-{json.loads(body)['hook']}"
-        except (ValueError, KeyError, TypeError, RecursionError):
-            pass
         if service not in services:
             service = services[0]
         before = len(ehr().events)
