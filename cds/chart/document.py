@@ -57,6 +57,8 @@ def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> bytes:
     Raises ValueError, with what is wrong, when it is damaged, too large or empty.
     """
     text = _unzip(data, max_bytes).removeprefix(b"\xef\xbb\xbf")
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("the text is UTF-16 or UTF-32; JSON is UTF-8")
     if not text.strip():
         raise ValueError("the input is empty")
     return text
@@ -131,6 +133,9 @@ def _read_lines(data: bytes, name: str, found: Documents, whole: Exception) -> N
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        byte = error.object[error.start]
+        return f"not UTF-8: byte 0x{byte:02x} at {error.start} ({error.reason})"
     return str(error)
 
 

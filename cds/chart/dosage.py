@@ -96,6 +96,8 @@ class Regimen:
 
 _T = TypeVar("_T")
 _LONGEST_CACHED = 4_000
+# No taper has as many steps.
+_MOST_INSTRUCTIONS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ def read_regimen(
     """
     product = _product(strengths)
     entries = [item for value in as_list(dosages) if (item := _as_dosage(value))]
+    if len(entries) > _MOST_INSTRUCTIONS:
+        return Regimen(missing=(f"too many dosage instructions ({len(entries)})",))
     read = [_instruction(entry, product, zone, product_is_text) for entry in entries]
     spoken = {instruction.sequence for instruction in read if instruction.says}
     # "Take with food" beside a dose is a remark; alone, or as a phase of its own, an unknown dose.

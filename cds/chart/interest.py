@@ -10,11 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from cds.chart.kinds import ALL_TYPES
 from cds.chart.medication import MEDICATION_LINKS
-from cds.values.moment import Precision, read_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +61,14 @@ _TELLING = frozenset(
     }
 )
 _QUIET = frozenset({"end", "reasonReference"})
-# A date that is read for certain; what does not look so plain is read to see.
-_PLAIN = re.compile(
-    r"[1-9][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
-    r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
-    r"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9]))?"
+# A day that there is in every month, with or without a time: what else is written as a date is
+# read in full, since it may be no date at all.
+_DAY = re.compile(
+    r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]"
+    r"|(?<!-02-)(?:29|30)|(?<=-0[13578]-)31|(?<=-1[02]-)31)"
+    r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
+    r"(?:[Zz]|[+-](?:0[0-9]|1[0-3]):?[0-5][0-9])?)?"
 )
-_ANY_ZONE = ZoneInfo("UTC")
 
 
 def telling(resource: Mapping[str, object]) -> frozenset[str]:
@@ -90,15 +89,16 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
     if shape is None:
         shape = _SHAPES[told] = _shape(told)
     name, part = shape
-    if not name:
+    # An appointment begins at its start, and nothing else does.
+    if not name or (name == "start") != (resource["resourceType"] == "Appointment"):
         return False
     value: Any = resource[name]
     if not part:
         first, last = value, resource["end"] if "end" in told else value
     elif hasattr(value, "keys"):
-        last = value.get("end")
-        first = value.get(part)
-        first, last = last if first is None else first, first if last is None else last
+        # A period without a start says nothing of when it began.
+        first, last = value.get(part), value.get("end")
+        last = first if last is None else last
     else:
         return False
     return _is_day_before(first, since) and _is_day_before(last, since)
@@ -144,12 +144,5 @@ def is_recorded_before(kind: str, resource: Mapping[str, object], day: str) -> b
 
 
 def _is_day_before(value: object, since: str) -> bool:
-    """Whether a date that can be read is at least a full day, and before ``since``."""
-    if not isinstance(value, str) or value >= since:
-        return False
-    if _PLAIN.fullmatch(value) is not None:
-        return True
-    try:
-        return read_date(value, _ANY_ZONE).precision >= Precision.DAY
-    except ValueError:
-        return False
+    """Whether a date is at least a full day, and before ``since``."""
+    return isinstance(value, str) and value < since and _DAY.fullmatch(value) is not None

@@ -82,11 +82,17 @@ class Reader:
         except ValueError as error:
             intake.problems.append(unusable(error, name))
             return self._charts(intake, name)
-        sieve = sift(parse_lazily(text), self.interest, self.asked, exact=False)
-        if sieve is not None:
-            take_sifted(sieve, name, intake)
-        else:
-            self._take(read_text(text, name), name, intake)
+        try:
+            sieve = sift(parse_lazily(text), self.interest, self.asked, exact=False)
+            if sieve is not None:
+                take_sifted(sieve, name, intake)
+            else:
+                self._take(read_text(text, name), name, intake)
+        except RecursionError:
+            # A hair less deep than what the decoder itself refuses.
+            intake = Intake()
+            problem = Problem(Place(name), "nested too deeply", "flatter JSON", "json")
+            intake.problems.append(problem)
         return self._charts(intake, name)
 
     def read_request(self, request: Json, name: str) -> Charts:

@@ -39,6 +39,7 @@ _IRREGULAR = frozenset({"", "Bundle", "OperationOutcome"})
 _OBJECTS = (simdjson.Object, dict)
 _ARRAYS = (simdjson.Array, list)
 _MOST_KNOWN = 50_000
+_LONGEST_KNOWN = 4_000
 _NONE: frozenset[str] = frozenset()
 _REASONS = frozenset({"reasonReference"})
 DRAFT_TYPES = frozenset({"MedicationRequest", "ServiceRequest"})
@@ -68,7 +69,11 @@ class Asked:
             return tell(kind, read_concept(code))
         if found is None:
             found = tell(kind, read_concept(plain(code)))
-            if len(self._known) < _MOST_KNOWN and key[1] is not None:
+            if (
+                len(self._known) < _MOST_KNOWN
+                and key[1] is not None
+                and len(str(key[1])) <= _LONGEST_KNOWN
+            ):
                 self._known[key] = found
         return found
 
@@ -160,7 +165,7 @@ class Sieve:
     def plain(self) -> bool:
         """Whether all that was counted are resources of a known type, and no lists or outcomes."""
         return self._ignored.keys().isdisjoint(_IRREGULAR) and all(
-            isinstance(kind, str) for kind in self._ignored
+            str(kind).isalpha() for kind in self._ignored
         )
 
     def entries(self, beside: Sequence[Entry] = ()) -> list[Entry]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from datetime import date
 
-from cds.chart.model import OperationRecord
 from cds.engine.exposure import Exposure
 from cds.engine.fact import Fact
-from cds.engine.planned import same_day, topics_of
+from cds.engine.planned import topics_of
 from cds.engine.properties import words
 from cds.engine.sheet import Sheet
 from cds.engine.value import Missing, Spans, Value
@@ -46,21 +45,36 @@ def _topics(sheet: Sheet, fact: Fact) -> dict[str, str]:
     found = topics_of(own, sheet.rulebook.terminology, wanted)
     day = plan.start.days if plan.start is not None else None
     if day is not None and day.certain:
-        for other in sheet.facts("procedure"):
-            if other is not fact and other.plan is not None:
-                near = [record for record in other.plan.living if same_day(record, day)]
-                _coded_topics(near, wanted, found)
+        for topic, told in _told_of_days(sheet, wanted).get(day.earliest, {}).items():
+            source = next((source for key, source in told.items() if key != fact.key), None)
+            if source is not None:
+                found.setdefault(topic, source)
     return found
 
 
-def _coded_topics(
-    records: Iterable[OperationRecord], wanted: tuple[str, ...], found: dict[str, str]
-) -> None:
-    for record in records:
-        for item in record.classifications:
-            for match in item.matches:
-                if match.valueset in wanted:
-                    found.setdefault(match.valueset, str(record.source))
+_OfDays = dict[date, dict[str, dict[str, str]]]
+
+
+def _told_of_days(sheet: Sheet, wanted: tuple[str, ...]) -> _OfDays:
+    """For each day and topic two operations, by key, with the coded entry that tells of it."""
+    if sheet.told_of_days is None:
+        found: _OfDays = {}
+        for fact in sheet.facts("procedure"):
+            for record in fact.plan.living if fact.plan is not None else ():
+                topics = dict.fromkeys(
+                    match.valueset
+                    for item in record.classifications
+                    for match in item.matches
+                    if match.valueset in wanted
+                )
+                days = {one.date.days.earliest for one in record.starts if one.date.days.certain}
+                for day in days if topics else ():
+                    for topic in topics:
+                        told = found.setdefault(day, {}).setdefault(topic, {})
+                        if len(told) < 2:
+                            told.setdefault(fact.key, str(record.source))
+        sheet.told_of_days = found
+    return sheet.told_of_days
 
 
 def ordered(sheet: Sheet, fact: Fact) -> Value:

@@ -262,8 +262,3 @@ def _collect(
     for match in found.matches:
         if match.valueset in topics:
             into.setdefault(match.valueset, where)
-
-
-def same_day(record: OperationRecord, day: DayRange) -> bool:
-    """Whether the entry is for that one certain day."""
-    return any(start.date.days == day and day.certain for start in record.starts)

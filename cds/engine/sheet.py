@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 from cds.chart.model import (
@@ -42,6 +43,7 @@ class Sheet:
         self.lexicon = words
         self.now = Moment(clock.today, clock.now, clock.now)
         self.bound: dict[tuple[object, ...], tuple[Bound, ...]] = {}
+        self.told_of_days: dict[date, dict[str, dict[str, str]]] | None = None
         self.passed: dict[tuple[object, ...], tuple[Fact, ...]] = {}
         self._facts: dict[str, tuple[Fact, ...]] = {}
         self._by_concept: dict[str, dict[str, tuple[Fact, ...]]] = {}

@@ -23,6 +23,7 @@ from cds.terminology.valueset import ValueSet, read_valueset
 
 _CACHED = 20_000
 _LONGEST_CACHED = 2_000
+_MOST_CODINGS = 50
 
 # Kinds whose known code is the whole answer: words beside it are not consulted (a diagnosis that is
 # coded is what the code says).
@@ -91,7 +92,7 @@ class Terminology:
 
         A kind without value sets gives no matches. Never raises. Answers are cached.
         """
-        if len(concept.text) > _LONGEST_CACHED:
+        if _is_long(concept):
             return self._classify(concept, kind)
         return self._cached(concept, kind)
 
@@ -288,6 +289,15 @@ class Terminology:
         if codes:
             return f"no words and no known code: map {', '.join(codes)}"
         return "neither a code nor words"
+
+
+def _is_long(concept: CodeableConcept) -> bool:
+    """Whether remembering it would take more memory than it is worth."""
+    return (
+        len(concept.text) > _LONGEST_CACHED
+        or len(concept.codings) > _MOST_CODINGS
+        or any(sum(map(len, coding)) > _LONGEST_CACHED for coding in concept.codings)
+    )
 
 
 def _says_something(coding: Coding) -> bool:
