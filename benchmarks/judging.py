@@ -25,7 +25,8 @@ import orjson
 from cds.cards.answer import response
 from cds.cards.judge import Judged, Setting, judge, read_input, read_request
 from cds.cards.wire import encode
-from cds.chart.document import decode, parse_lazily
+from cds.chart.document import decode
+from cds.chart.lazy import parse_lazily
 from cds.rulebook.pack import load_rulebook, shipped_pack
 from cds.values.moment import zone
 

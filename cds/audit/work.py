@@ -14,7 +14,7 @@ from cds.audit.stream import DamageError, Line, TooLong, read_lines
 from cds.audit.tally import Tally
 from cds.cards.judge import Setting, judge, read_input
 from cds.chart.document import MAX_BYTES
-from cds.chart.export import Owners, read_record
+from cds.chart.export import owners_of_each, owners_of_line, read_record
 from cds.chart.model import Coverage
 from cds.chart.reader import Charts
 from cds.values.problem import Place, Problem, Severity
@@ -233,14 +233,13 @@ class _Sorter:
         self.part = part
         self.found = Sorted(part)
         self.spill = Spill(spill_path(part), part.bits)
-        self._owners = Owners()
         self._shelf: Writer | None = None
 
     def sort_all(self, lines: list[Line]) -> None:
         """Lines one after the other: the common ones together, any other by itself."""
         found, wanted, patient = self.found, self.part.wanted, self.part.patient
         texts = [line if isinstance(line, bytes) and line else b"null" for line in lines]
-        for line, told in zip(lines, self._owners.of_each(texts), strict=True):
+        for line, told in zip(lines, owners_of_each(texts), strict=True):
             found.lines += 1
             if told is None or told[0] not in wanted:
                 self.sort(line)
@@ -260,7 +259,7 @@ class _Sorter:
     def _sort(self, line: bytes) -> None:
         name, found = self.part.name, self.found
         try:
-            kind, keys = self._owners.of(line)
+            kind, keys = owners_of_line(line)
             if kind == "Medication":
                 self._put(line)
                 return

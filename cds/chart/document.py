@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 import msgspec
-import simdjson
 
 from cds.chart.fields import Json
 from cds.values.problem import Place, Problem, Problems
@@ -86,18 +85,6 @@ def read_text(data: bytes, name: str) -> Documents:
     except UNREADABLE as error:
         _read_lines(data, name, found, error)
     return found
-
-
-def parse_lazily(data: bytes) -> object:
-    """The document, of which Python objects are made when asked for; None where that fails.
-
-    It does not keep every digit of a fraction, and holds the parser as long as it lives.
-    """
-    try:
-        return simdjson.Parser().parse(data)
-    except (ValueError, RuntimeError, MemoryError):
-        # The exact reader says what is wrong, or reads what this one cannot: a very large integer.
-        return None
 
 
 _PIECE = 64 * 1024

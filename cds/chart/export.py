@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
-import simdjson
 
 from cds.chart.courses import join_courses
+from cds.chart.document import UNREADABLE, decode
 from cds.chart.fields import Json, as_text, reference_of
 from cds.chart.finding import subject_of
+from cds.chart.lazy import parse_lazily
 from cds.chart.model import Chart, Coverage, MedicationRecord, OperationRecord
 from cds.chart.operation import join_operations
 from cds.chart.reader import Charts
@@ -43,43 +44,44 @@ _CONTROL = re.compile(r"[\x00-\x1f]")
 _DEPTH_OF_MEDICATIONS = 3
 
 
-class Owners:
-    """Tells of lines whose they are, at the price of a parse without objects."""
+def owners_of_each(lines: Sequence[bytes]) -> list[tuple[str, str] | None]:
+    """For each line its type and its one patient's id, where it is written the common way.
 
-    def __init__(self) -> None:
-        self._parser = simdjson.Parser()
+    None for any other line, and for all where one is no JSON: ask `owners_of_line`.
+    """
+    together = b"[" + b",".join(lines) + b"]"
+    documents = parse_lazily(together)
+    if documents is None:
+        documents = _decoded_list(together)
+    # Lines that are no JSON may be some together.
+    found = [_told(document) for document in documents]
+    return found if len(found) == len(lines) else [None] * len(lines)
 
-    def of_each(self, lines: Sequence[bytes]) -> list[tuple[str, str] | None]:
-        """For each line its type and its one patient's id, where it is written the common way.
 
-        None for any other line, and for all where one is no JSON: ask `of`.
-        """
-        nothing: list[tuple[str, str] | None] = [None] * len(lines)
-        try:
-            documents: Any = self._parser.parse(b"[" + b",".join(lines) + b"]")
-        except (ValueError, RecursionError):
-            return nothing
-        try:
-            # Lines that are no JSON may be some together.
-            found = [_told(document) for document in documents]
-        finally:
-            # The parser is not used again while something still looks into its document.
-            del documents
-        return found if len(found) == len(lines) else nothing
+def _decoded_list(text: bytes) -> list[object]:
+    try:
+        value = decode(text)
+    except UNREADABLE:
+        return []
+    return value if isinstance(value, list) else []
 
-    def of(self, line: bytes) -> tuple[str, list[str]]:
-        """The line's resource type and the keys of its patients: ids, or ``urn:…`` as written.
 
-        No keys: it names no patient. A reference to something else than a patient comes back whole
-        (``Group/g1``). Raises ValueError for a line that is no JSON object or has no resourceType.
-        """
-        document: Any = self._parser.parse(line)
-        try:
-            return _owners(document.as_dict())
-        except (AttributeError, RecursionError) as error:
-            raise ValueError("not a JSON object") from error
-        finally:
-            del document
+def owners_of_line(line: bytes) -> tuple[str, list[str]]:
+    """The line's resource type and the keys of its patients: ids, or ``urn:…`` as written.
+
+    No keys: it names no patient. A reference to something else than a patient comes back whole
+    (``Group/g1``). Raises ValueError for a line that is no JSON object or has no resourceType,
+    RecursionError for one that is nested too deeply.
+    """
+    try:
+        document = decode(line)
+    except RecursionError:
+        raise
+    except UNREADABLE as error:
+        raise ValueError(f"not JSON: {error}") from error
+    if isinstance(document, dict):
+        return _owners(document)
+    raise ValueError("not a JSON object")
 
 
 def _told(document: Any) -> tuple[str, str] | None:
@@ -95,7 +97,7 @@ def _told(document: Any) -> tuple[str, str] | None:
 
 
 def _owners(resource: Json) -> tuple[str, list[str]]:
-    """The same as ``Owners.of`` for every way to write a reference."""
+    """The same as ``_told`` for every way to write a reference."""
     kind = as_text(resource.get("resourceType"))
     if not kind:
         raise ValueError("no resourceType")

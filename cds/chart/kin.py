@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import simdjson
-
-from cds.chart.document import decode
 from cds.chart.fields import Json, as_list, reference_of
+from cds.chart.lazy import plain
 from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
 from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
 from cds.chart.references import identity, relative
@@ -36,13 +34,6 @@ class Left(NamedTuple):
     url: str
     reason: str
     links: frozenset[str] = frozenset()
-
-
-def plain(value: object) -> object:
-    """A value of either reader as Python objects, fractions as Decimal."""
-    if isinstance(value, (simdjson.Object, simdjson.Array)):
-        return decode(value.mini)
-    return value
 
 
 def plain_entry(resource: Mapping[str, object], url: str) -> Entry:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from cds.chart.courses import join_courses
-from cds.chart.document import Documents, flatten, parse_lazily, read_text, unpack, unusable
+from cds.chart.document import Documents, flatten, read_text, unpack, unusable
 from cds.chart.fields import Json, as_text
 from cds.chart.finding import (
     CLASSIFIED_AS,
@@ -20,6 +20,7 @@ from cds.chart.finding import (
 )
 from cds.chart.intake import Call, Intake, Submission
 from cds.chart.interest import EVERYTHING, UNCLASSIFIED, Interest
+from cds.chart.lazy import parse_lazily
 from cds.chart.medication import (
     MEDICATION_TYPES,
     Reading,

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import simdjson
-
 from cds.chart.fields import as_text, objects, reference_of
 from cds.chart.finding import CLASSIFIED_AS
 from cds.chart.interest import (
@@ -26,7 +24,8 @@ from cds.chart.interest import (
     telling,
     telling_of_drug,
 )
-from cds.chart.kin import Left, divided, plain, plain_entry
+from cds.chart.kin import Left, divided, plain_entry
+from cds.chart.lazy import ARRAYS, OBJECTS, plain, text_of
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.operation import OPERATION_TYPES
 from cds.chart.references import relative
@@ -36,8 +35,6 @@ from cds.terminology.terminology import Terminology
 
 # What makes a record one that has to be read in full: it is no plain list of resources.
 _IRREGULAR = frozenset({"", "Bundle", "OperationOutcome"})
-_OBJECTS = (simdjson.Object, dict)
-_ARRAYS = (simdjson.Array, list)
 _MOST_KNOWN = 50_000
 _LONGEST_KNOWN = 4_000
 _NONE: frozenset[str] = frozenset()
@@ -62,7 +59,7 @@ class Asked:
 
     def _told(self, kind: str, code: object, tell: Callable[[str, CodeableConcept], bool]) -> bool:
         """The answer, remembered by what the code consists of where that is plain to see."""
-        key = kind, code.mini if isinstance(code, simdjson.Object) else _parts(code)
+        key = kind, text_of(code) or _parts(code)
         try:
             found = self._known.get(key)
         except TypeError:  # something else than a text stands in it
@@ -230,10 +227,11 @@ def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve |
 
     A Bundle is plain when each entry holds one resource of a known type, and no page is missing.
     """
-    if not isinstance(root, _OBJECTS):
+    if not isinstance(root, OBJECTS):
         return None
-    items = cast(Any, root.get("entry"))
-    if root.get("resourceType") != "Bundle" or "link" in root or not isinstance(items, _ARRAYS):
+    root = cast(Any, root)
+    items = root.get("entry")
+    if root.get("resourceType") != "Bundle" or "link" in root or not isinstance(items, ARRAYS):
         return None
     sieve = Sieve(interest, exact, asked)
     types = frozenset(interest.types)
