@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, Group
@@ -19,15 +20,19 @@ from cds.cards.model import Card
 from cds.chart.inputs import Input, expand_paths, read_inputs
 from cds.chart.reader import Charts
 from cds.engine.census import census
+from cds.values.problem import Place, Problem
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold blue"}
+
+
+_NOT_JUDGED = "judging"
 
 
 def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_json: bool) -> int:
     """Prints the cards of every input; 1 when an input could not be read."""
     tally = Tally(setting)
     for given, charts in progress(read_all(expand_paths(paths), setting), len(paths)):
-        judged = list(judge(charts, given.name, setting)) if charts is not None else []
+        charts, judged = judge_each(charts, given.name, setting)
         tally.add(charts, judged)
         if as_json:
             _write_judged(given, charts, judged)
@@ -42,6 +47,27 @@ def read_all(names: list[str], setting: Setting) -> Iterator[tuple[Input, Charts
     for given in read_inputs(names):
         charts = None if given.problem is not None else read_input(given.data, given.name, setting)
         yield given, charts
+
+
+def judge_each(
+    charts: Charts | None, name: str, setting: Setting
+) -> tuple[Charts | None, list[Judged]]:
+    """The answers of one input; a patient who cannot be judged is a problem, the rest goes on."""
+    judged: list[Judged] = []
+    if charts is None:
+        return None, judged
+    failed: list[Problem] = []
+    for position, chart in enumerate(charts.charts):
+        one = Charts((chart,), charts.call, () if position else charts.problems)
+        try:
+            judged += judge(one, name, setting)
+        except Exception as error:  # noqa: BLE001 - the error's text might quote the record
+            where = Place(name, resource=f"Patient/{chart.patient.id}")
+            what = f"could not be judged ({type(error).__name__}): please report it"
+            failed.append(Problem(where, what, "", _NOT_JUDGED))
+    if failed and judged:
+        judged[0] = replace(judged[0], problems=(*judged[0].problems, *failed))
+    return replace(charts, problems=(*charts.problems, *failed)), judged
 
 
 def _write_judged(given: Input, charts: Charts | None, judged: list[Judged]) -> None:
@@ -160,7 +186,11 @@ class Tally:
     def add(self, charts: Charts | None, judged: list[Judged]) -> None:
         """Counts one input; ``charts`` is None where it could not be read at all."""
         self.inputs += 1
-        broken = charts is None or (not charts.charts and bool(charts.problems))
+        broken = (
+            charts is None
+            or (not charts.charts and bool(charts.problems))
+            or any(problem.kind == _NOT_JUDGED for problem in charts.problems)
+        )
         self.unreadable += broken
         for item in judged:
             self.patients += 1

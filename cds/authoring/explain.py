@@ -8,10 +8,10 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from cds.authoring.check import headline, print_judged, read_all
+from cds.authoring.check import headline, judge_each, print_judged, read_all
 from cds.authoring.terminal import DONE, FAILED, out, said, write_line
 from cds.cards.answer import manifest
-from cds.cards.judge import Judged, Setting, judge
+from cds.cards.judge import Judged, Setting
 from cds.cards.markdown import harmless
 from cds.chart.inputs import expand_paths
 from cds.engine.finding import Verdict
@@ -31,7 +31,7 @@ def explain_input(
     """Prints for each rule of the hook why it fired, did not, or is unknown."""
     failed = False
     for given, charts in read_all(expand_paths([path]), setting):
-        judged = list(judge(charts, given.name, setting)) if charts is not None else []
+        charts, judged = judge_each(charts, given.name, setting)
         failed = failed or not judged
         if not judged:
             print_judged(given, charts, judged, setting)

@@ -40,21 +40,10 @@ def clean(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """``text`` with its line ends, without other characters that steer a terminal.
-
-    Control and format characters are gone; half a surrogate pair, which no encoding has, is
-    "\ufffd".
-    """
-    if all(line.isascii() and line.isprintable() for line in text.split("\n")):
+    """``text`` with its line ends, without other characters that steer a terminal."""
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(char) for char in text)
-
-
-def _shown(char: str) -> str:
-    category = unicodedata.category(char)
-    if category == "Cs":
-        return "\ufffd"
-    return "" if category in {"Cc", "Cf"} and char != "\n" else char
+    return "".join(char for char in text if char == "\n" or char.isprintable())
 
 
 def escape(text: str) -> str:

@@ -39,8 +39,13 @@ def _one_line(text: str) -> str:
     return text
 
 
+def is_relative_reference(text: str) -> bool:
+    """Whether it is ``Type/id``, with an id that a client can look for."""
+    return _RELATIVE_REFERENCE.match(text) is not None
+
+
 def _relative_reference(text: str) -> str:
-    if not _RELATIVE_REFERENCE.match(text):
+    if not is_relative_reference(text):
         raise ValueError(f"{text!r} is no relative reference such as MedicationRequest/123")
     return text
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from cds.cards.markdown import clean
-from cds.cards.model import Action, Suggestion
+from cds.cards.model import Action, Suggestion, is_relative_reference
 from cds.cards.template import fill
 from cds.chart.fields import as_object
 from cds.chart.model import MedicationRecord, OperationRecord
@@ -57,6 +57,9 @@ def _actions(
             ):
                 continue
             if offer.action == "delete":
+                if not is_relative_reference(str(record.source)):
+                    # No client could tell which order this is to remove.
+                    continue
                 found.append(
                     Action(type="delete", description=label, resource_id=str(record.source))
                 )

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from cds.authoring import check
 from cds.authoring.check import check_inputs
 from cds.authoring.explain import explain_input
 from cds.cards import describe
-from cds.cards.judge import Judged, read_input
+from cds.cards.judge import Judged, Setting, read_input
+from cds.chart.reader import Charts
 from cds.engine import meaning, review
 from cds.engine.binding import Scope
 from cds.engine.frame import Clock, Hook
@@ -208,6 +211,23 @@ def test_a_list_of_a_card_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "- and 7 more" in (card.detail or "")
 
 
+# -- what a card may say -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "x\ty", "/", "..//"])
+def test_a_draft_that_no_reference_can_name_is_not_offered_for_removal(name: str) -> None:
+    (item,) = judged(bundle(person(), draft(name, LDN, 1.5), order("o", OXYCODONE)))
+    (card,) = item.answer.cards
+    assert not card.suggestions
+
+
+def test_letters_that_have_no_shape_are_left_out() -> None:
+    opioid = order("o", "oxycodone \ue000\uffff\u0378")
+    (item,) = judged(bundle(person(), draft("d", LDN, 1.5), opioid))
+    (card,) = item.answer.cards
+    assert "(oxycodone)" in card.summary
+
+
 # -- the terminal --------------------------------------------------------------------------------
 
 
@@ -299,3 +319,28 @@ def test_a_year_nobody_judges_in(tmp_path: Path, moment: str) -> None:
     done = cds("check", good(tmp_path), "--as-of", moment)
     assert done.returncode == 2
     assert "accepted: 1900 to 2200" in done.stderr
+
+
+def test_a_patient_who_cannot_be_judged_stops_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = check.judge
+
+    def judge(charts: Charts, name: str, by: Setting) -> Iterator[Judged]:
+        if charts.charts[0].patient.id == "p2":
+            raise ValueError("what stood in the record")
+        yield from real(charts, name, by)
+
+    monkeypatch.setattr(check, "judge", judge)
+    path = tmp_path / "three.json"
+    people = [person(name) for name in ("p1", "p2", "p3")]
+    path.write_text(
+        json.dumps(bundle(*people, *(draft(f"d{n}", LDN, 1.5, f"p{n}") for n in (1, 2, 3))))
+    )
+    for as_json in (True, False):
+        with redirect_stdout(StringIO()) as out:
+            assert check.check_inputs([str(path)], setting(), [], as_json=as_json) == 1
+        assert "Patient/p2" in out.getvalue()
+        assert "could not be judged (ValueError)" in " ".join(out.getvalue().split())
+        assert "what stood" not in out.getvalue()
+        assert "patient p3" in out.getvalue() or '"patient":"p3"' in out.getvalue()
