@@ -31,8 +31,8 @@ _NOT_JUDGED = "judging"
 def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_json: bool) -> int:
     """Prints the cards of every input; 1 when an input could not be read."""
     tally = Tally(setting)
-    for given, charts in progress(read_all(expand_paths(paths), setting), len(paths)):
-        charts, judged = judge_each(charts, given.name, setting)
+    for given, read in progress(read_all(expand_paths(paths), setting), len(paths)):
+        charts, judged = judge_each(read, given.name, setting)
         tally.add(charts, judged)
         if as_json:
             _write_judged(given, charts, judged)

@@ -30,8 +30,8 @@ def explain_input(
 ) -> int:
     """Prints for each rule of the hook why it fired, did not, or is unknown."""
     failed = False
-    for given, charts in read_all(expand_paths([path]), setting):
-        charts, judged = judge_each(charts, given.name, setting)
+    for given, read in read_all(expand_paths([path]), setting):
+        charts, judged = judge_each(read, given.name, setting)
         failed = failed or not judged
         if not judged:
             print_judged(given, charts, judged, setting)
