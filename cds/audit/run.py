@@ -76,7 +76,7 @@ def audit(paths: list[str], setting: Setting, options: Options) -> int:
     read_input(b"", "", setting)
     jobs: dict[str, Job] = {
         "records": partial(judge_records, setting),
-        "sort": sort_part,
+        "sort": partial(sort_part, setting),
         "patients": partial(judge_patients, setting),
     }
     try:

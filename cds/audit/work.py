@@ -12,11 +12,12 @@ from cds.audit.shelf import Shelf, Writer
 from cds.audit.spill import Partition, Runs, Spill
 from cds.audit.stream import DamageError, Line, TooLong, read_lines
 from cds.audit.tally import Tally
-from cds.cards.judge import Setting, judge, read_input
+from cds.cards.judge import Setting, judge, read_input, reader_of
 from cds.chart.document import MAX_BYTES
-from cds.chart.export import owners_of_each, owners_of_line, read_record
+from cds.chart.export import marked, owners_of_line, read_record, tell_each
 from cds.chart.model import Coverage
-from cds.chart.reader import Charts
+from cds.chart.reader import Charts, Reader
+from cds.chart.sieve import Sieve
 from cds.values.problem import Place, Problem, Severity
 
 MAX_TOLD_LINES = 100
@@ -192,12 +193,15 @@ def shelf_path(part: Part) -> Path:
     return part.folder / f"shelf-{part.number}.db"
 
 
-def sort_part(part: Part) -> Sorted:
-    """Writes each line of the part under its patients. Raises OSError when it cannot write."""
+def sort_part(setting: Setting, part: Part) -> Sorted:
+    """Writes each line of the part under its patients, marked where no rule asks for it.
+
+    Raises OSError when it cannot write.
+    """
     # What a process that died may have left behind.
     for path in (spill_path(part), shelf_path(part)):
         path.unlink(missing_ok=True)
-    sorter = _Sorter(part)
+    sorter = _Sorter(part, reader_of(setting))
     found = sorter.found
     try:
         for lines in _read_part(part, found):
@@ -229,8 +233,9 @@ def _read_part(part: Part, found: Sorted) -> Iterable[list[Line]]:
 class _Sorter:
     """Puts the lines of one part where they belong."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, reader: Reader) -> None:
         self.part = part
+        self._sieve = Sieve(reader.interest, exact=False, asked=reader.asked)
         self.found = Sorted(part)
         self.spill = Spill(spill_path(part), part.bits)
         self._shelf: Writer | None = None
@@ -239,14 +244,15 @@ class _Sorter:
         """Lines one after the other: the common ones together, any other by itself."""
         found, wanted, patient = self.found, self.part.wanted, self.part.patient
         texts = [line if isinstance(line, bytes) and line else b"null" for line in lines]
-        for line, told in zip(lines, owners_of_each(texts), strict=True):
+        for line, text, told in zip(lines, texts, tell_each(texts, self._sieve), strict=True):
             found.lines += 1
-            if told is None or told[0] not in wanted:
+            if told is None or told.kind not in wanted:
                 self.sort(line)
                 continue
             found.good += 1
-            if patient in ("", told[1]):
-                self.spill.add(told[1].encode(), line)  # type: ignore[arg-type]
+            if patient in ("", told.patient):
+                spilled = marked(text, told) if told.reason else text
+                self.spill.add(told.patient.encode(), spilled)
 
     def sort(self, line: Line) -> None:
         """One line: to its patients, to the shelf, or told."""

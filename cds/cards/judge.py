@@ -43,15 +43,16 @@ class Judged:
 
 def read_input(data: bytes, name: str, setting: Setting) -> Charts:
     """The charts of an input, read with the pack's words in the site's zone."""
-    return _reader(setting).read(data, name)
+    return reader_of(setting).read(data, name)
 
 
 def read_request(request: Json, name: str, setting: Setting) -> Charts:
     """The chart of a CDS Hooks request that is decoded already (fractions as Decimal)."""
-    return _reader(setting).read_request(request, name)
+    return reader_of(setting).read_request(request, name)
 
 
-def _reader(setting: Setting) -> Reader:
+def reader_of(setting: Setting) -> Reader:
+    """The reader of everything that is judged by the setting; the same one each time."""
     today = setting.as_of.astimezone(setting.zone).date()
     return _reader_on(setting.rulebook, setting.zone, setting.hook, today)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from cds.chart.fields import Json, as_list, reference_of
+from cds.chart.finding import CLASSIFIED_AS
 from cds.chart.lazy import plain
 from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
 from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
@@ -24,6 +25,10 @@ _GROUPS: Mapping[str, str] = {
     **dict.fromkeys(OPERATION_TYPES, "operation"),
     **dict.fromkeys(MEDICATION_TYPES, "medication"),
 }
+
+
+LEFT_TYPES = frozenset({*_GROUPS, *CLASSIFIED_AS})
+"""The types of which an entry can be left out, so that it may be kin of one that is not."""
 
 
 class Left(NamedTuple):
@@ -50,10 +55,10 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
     """
     keys: dict[str, set[str]] = {}
     for entry in kept:
-        keys.setdefault(_group(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
+        keys.setdefault(group_of(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
     called: dict[tuple[str, str], list[int]] = {}
     for place, item in enumerate(left):
-        group = _group(item.kind)
+        group = group_of(item.kind)
         if group in keys:
             for name in _names(item):
                 called.setdefault((group, name), []).append(place)
@@ -68,11 +73,20 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
                 item = left[place]
                 entry = plain_entry(item.resource, item.url)
                 found.append(entry)
-                wanted += [(_group(item.kind), key) for key in _keys(entry.resource, item.url)]
+                wanted += [(group_of(item.kind), key) for key in _keys(entry.resource, item.url)]
     return found, [item for place, item in enumerate(left) if place not in chosen]
 
 
-def _group(kind: str) -> str:
+def grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:
+    """By group, what the entries are called, refer to and are identified by."""
+    keys: dict[str, set[str]] = {}
+    for entry in kept:
+        keys.setdefault(group_of(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
+    return keys
+
+
+def group_of(kind: str) -> str:
+    """What an entry can be kin of: entries of the same group, and of no other."""
     return _GROUPS.get(kind, kind)
 
 

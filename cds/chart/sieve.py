@@ -124,14 +124,14 @@ class Sieve:
             self.people += 1
         elif kind in DRAFT_TYPES and not self.exact and resource.get("status") == "draft":
             return False
-        left = self._left_out(kind, resource, full_url)
+        left = self.left_out(kind, resource, full_url)
         if left is not None:
             self._left.append(left)
         else:
             self._kept.append((resource, full_url))
         return True
 
-    def _left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
+    def left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
         """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked."""
         interest = self.interest
         if kind in interest.dated:
