@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from cds.cards.markdown import cap, escape
 from cds.chart.model import Coverage, MedicationRecord
 from cds.engine.evidence import certainty_of
-from cds.engine.exposure import Reading
 from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Finding, Review
 from cds.engine.needs import coverage_read
+from cds.engine.reading import Reading
 from cds.engine.value import Missing, Moment, Words, render, render_days
 from cds.rulebook.model import Rulebook
 from cds.values.moment import DayRange

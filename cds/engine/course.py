@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cds.chart.model import MedicationRecord
-from cds.engine.exposure import Reading
 from cds.engine.fact import Fact
 from cds.engine.properties import latest, words
+from cds.engine.reading import Reading
 from cds.engine.sheet import Sheet
 from cds.engine.value import Missing, Moment, Span, Value
 from cds.values.moment import DayRange

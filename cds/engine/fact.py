@@ -18,8 +18,8 @@ from cds.chart.model import (
     StatementRecord,
 )
 from cds.engine.evidence import certainty_of
-from cds.engine.exposure import Exposure
 from cds.engine.planned import Plan
+from cds.engine.reading import Exposure
 from cds.engine.value import Missing, Value, Words
 from cds.rulebook.model import PSEUDO_CONCEPTS, Profile
 from cds.terminology.concept import Certainty, Classification

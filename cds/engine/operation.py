@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from cds.engine.exposure import Exposure
 from cds.engine.fact import Fact
 from cds.engine.planned import topics_of
 from cds.engine.properties import words
+from cds.engine.reading import Exposure
 from cds.engine.sheet import Sheet
 from cds.engine.value import Missing, Spans, Value
 from cds.values.truth import Truth
