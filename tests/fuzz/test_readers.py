@@ -69,7 +69,7 @@ def old(name: str = "1", **more: Any) -> Json:
 
 @given(records)
 @settings(
-    max_examples=150 * LONG,
+    max_examples=80 * LONG,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @example([{"resource": person()}, LDN, old(occurrenceDateTime="2001-13-45")])
