@@ -38,6 +38,8 @@ def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_jso
             _write_judged(given, charts, judged)
         else:
             print_judged(given, charts, judged, setting)
+    if setting.patient and not tally.patients:
+        notes = [*notes, f"--patient: no input holds a patient '{setting.patient}'"]
     tally.report(notes, as_json=as_json)
     return FAILED if tally.unreadable else DONE
 

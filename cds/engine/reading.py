@@ -73,10 +73,18 @@ def stopped(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
 
 def denied(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
     """What somebody says is not taken is possible at most, if they said so after it began."""
-    denials = [item for item in readings if item.row is not None and item.row.counts_as == "denial"]
-    for denial in denials:
-        said = _said(denial.record)
-        because = denial.row.because if denial.row is not None else ""
+    # Of several that say so the latest reaches furthest, and one without a date reaches all.
+    latest: dict[str, DayRange | None] = {}
+    for item in readings:
+        if item.row is None or item.row.counts_as != "denial":
+            continue
+        said, because = _said(item.record), item.row.because
+        known = latest.get(because, said)
+        later = (
+            said if known is not None and (said is None or said.latest > known.latest) else known
+        )
+        latest[because] = later
+    for because, said in latest.items():
         readings = tuple(_deny(item, said, because) for item in readings)
     return readings
 
