@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,18 +108,20 @@ def _charts(record: Record, setting: Setting) -> Charts:
     except OSError as error:
         what = f"cannot be read: {error.strerror or type(error).__name__}"
         return Charts((), None, (Problem(Place(record.name), what, "a readable file", "file"),))
-    if len(data) > MAX_BYTES:
+    if data is None:
         what = f"is larger than {MAX_BYTES // (1024 * 1024)} MiB"
         accepted = "one record; a population as an export or in several files"
         return Charts((), None, (Problem(Place(record.name), what, accepted, "file"),))
     return read_input(data, record.name, setting)
 
 
-def _read(record: Record) -> bytes:
+def _read(record: Record) -> bytes | None:
+    """The record's bytes; None where there are too many. Raises OSError."""
     if record.data is not None:
-        return record.data
+        return record.data if len(record.data) <= MAX_BYTES else None
     with Path(record.name).open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+        # To ask for so many bytes at most would have memory made for as many.
+        return file.read() if os.fstat(file.fileno()).st_size <= MAX_BYTES else None
 
 
 def lost_records(records: tuple[Record, ...]) -> Outcome:
