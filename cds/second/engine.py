@@ -1,0 +1,254 @@
+"""The second engine: judges a chart by the rules that the Rete network was made of.
+
+Rules, chart, words and values are those of the first engine; which facts bind, how they join, what
+silence and counts mean and how truths combine is worked out by durable-rules. Findings are written by
+the first engine's code from what the network concluded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+
+from cds.chart.model import Chart
+from cds.engine.agenda import Agenda, agenda
+from cds.engine.binding import Scope
+from cds.engine.fact import Bound
+from cds.engine.finding import Review, Verdict
+from cds.engine.frame import Hook
+from cds.engine.review import Evaluator, not_judged
+from cds.engine.sheet import Sheet
+from cds.rulebook.model import Rulebook
+from cds.second.delivery import Delivery, Matches, Row, TooMuch
+from cds.second.network import NotExpressible
+from cds.second.plan import ClausePlan, Plan, Planner, RulePlan
+from cds.second.supervisor import ChildFailed, Limits, Supervisor, unavailable
+from cds.second.wiring import Job, wire
+from cds.values.problem import Place, Problem
+from cds.values.truth import Truth
+
+
+class EngineError(Exception):
+    """The second engine cannot run with this rulebook, or at all here."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problem.render() for problem in self.problems))
+
+
+class DurableEngine:
+    """A rulebook on durable-rules. Raises EngineError, which names each rule that it cannot judge."""
+
+    def __init__(self, rulebook: Rulebook, limits: Limits | None = None) -> None:
+        reason = unavailable()
+        if reason:
+            raise EngineError([Problem(Place(), reason, "--engine reference", "engine")])
+        self.evaluator = Evaluator(rulebook)
+        self.plan = make_plan(self.evaluator)
+        self.supervisor = Supervisor(wire(self.plan.productions, self.plan.outputs), limits)
+
+    def review(
+        self, chart: Chart, hook: Hook, as_of: datetime, shown: frozenset[str] = frozenset()
+    ) -> Review:
+        """The review, as ``cds.engine.review`` gives it.
+
+        Where the child gave no answer it has no verdicts, and a problem that names the patient.
+        """
+        return self.traced(chart, hook, as_of, shown, None)
+
+    def traced(
+        self,
+        chart: Chart,
+        hook: Hook,
+        as_of: datetime,
+        shown: frozenset[str],
+        trace: Trace | None,
+    ) -> Review:
+        """The review; what the network worked out on the way is added to ``trace``."""
+        judge = partial(self._judge, trace)
+        try:
+            return self.evaluator.review(chart, hook, as_of, shown, judge)
+        except (ChildFailed, TooMuch) as error:
+            empty = self.evaluator.review(chart, hook, as_of, shown, lambda *_: ())
+            where = Place(resource=f"Patient/{chart.patient.id}")
+            what = f"the durable engine could not judge this patient: {error}"
+            problem = Problem(where, what, "--engine reference", "engine")
+            return Review(
+                chart, hook, empty.clock, (), empty.unclassified, (problem,), empty.about_drafts
+            )
+
+    def close(self) -> None:
+        self.supervisor.close()
+
+    def _judge(
+        self,
+        trace: Trace | None,
+        agendas: tuple[Agenda, ...],
+        sheet: Sheet,
+        shown: frozenset[str],
+    ) -> tuple[Verdict, ...]:
+        patient = _Patient(self, Delivery(sheet, self.evaluator.meanings), trace)
+        return patient.verdicts(agendas, shown)
+
+
+class Trace:
+    """What the network worked out of one patient: lines by rule."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.rows: list[tuple[int, tuple[str, ...]]] = []
+
+
+class _Patient:
+    """One sheet on its way through the network, a round for each thing that waits for another."""
+
+    def __init__(self, engine: DurableEngine, delivery: Delivery, trace: Trace | None) -> None:
+        self._engine, self._delivery, self._trace = engine, delivery, trace
+        self._bound: dict[int, tuple[Bound, ...]] = {}
+        self._bases: dict[str, Scope] = {}
+
+    def verdicts(self, agendas: tuple[Agenda, ...], shown: frozenset[str]) -> tuple[Verdict, ...]:
+        plans = [self._engine.plan.rules[each.rule.id] for each in agendas]
+        for plan in plans:
+            self._bases[plan.rule.id] = Scope(self._delivery.sheet, None, plan.agenda.clauses)
+        self._bind(plans, gates=True)
+        alive = [plan for plan in plans if not self._is_shut(plan)]
+        self._bind(alive, gates=False)
+        rows: list[Row] = []
+        for plan in alive:
+            rows += self._rows(plan)
+        matches = self._ask(rows)
+        return tuple(self._verdict(plan, plan in alive, matches, shown) for plan in plans)
+
+    def _ask(self, rows: list[Row]) -> Matches:
+        """What the network concludes from the rows; of no rows nothing follows."""
+        if not rows:
+            return {}
+        reply = self._engine.supervisor.judge(Job(rows, traced=self._trace is not None))
+        found: dict[int, set[tuple[int, ...]]] = {}
+        for table, facts in reply.rows:
+            found.setdefault(table, set()).add(facts)
+        if self._trace is not None:
+            names = [fact.key for fact in self._delivery.facts]
+            self._trace.rows += [
+                (table, tuple(names[fact] for fact in facts)) for table, facts in reply.rows
+            ]
+        return {table: frozenset(facts) for table, facts in found.items()}
+
+    # -- what binds -------------------------------------------------------------------------------
+
+    def _bind(self, plans: list[RulePlan], *, gates: bool) -> None:
+        """Binds the clauses of the rules; those whose conditions name others after these."""
+        open_clauses = [
+            (plan, name)
+            for plan in plans
+            for name in (_gates(plan) if gates else plan.clauses)
+            if name not in self._bases[plan.rule.id].sets
+        ]
+        while open_clauses:
+            ready = [item for item in open_clauses if self._is_ready(*item)]
+            wanted = {id(plan.clauses[name]): (plan, name) for plan, name in ready}
+            fresh = [
+                (plan.clauses[name], self._bases[plan.rule.id])
+                for key, (plan, name) in wanted.items()
+                if key not in self._bound
+            ]
+            self._ask_clauses(fresh)
+            for plan, name in ready:
+                self._set(plan, name)
+            open_clauses = [item for item in open_clauses if item not in ready]
+
+    def _is_ready(self, plan: RulePlan, name: str) -> bool:
+        sets = self._bases[plan.rule.id].sets
+        return all(other in sets for other in plan.agenda.dependencies[name])
+
+    def _ask_clauses(self, clauses: list[tuple[ClausePlan, Scope]]) -> None:
+        rows: list[Row] = []
+        for plan, base in clauses:
+            rows += self._delivery.clause(plan, base)
+        matches = self._ask(rows)
+        for plan, _ in clauses:
+            self._bound[id(plan)] = self._delivery.bound(plan, matches)
+
+    def _set(self, plan: RulePlan, name: str) -> None:
+        base, clause = self._bases[plan.rule.id], plan.agenda.clauses[name]
+        base.sets[name] = self._bound[id(plan.clauses[name])]
+        meanings, sheet = self._engine.evaluator.meanings, self._delivery.sheet
+        reasons = meanings.looked_at(clause, sheet)[1] + meanings.unanswered(clause, sheet)
+        if reasons:
+            base.unanswered[name] = reasons
+
+    def _is_shut(self, plan: RulePlan) -> bool:
+        """Whether nothing binds, and nothing could, to something that the rule needs."""
+        base = self._bases[plan.rule.id]
+        return any(
+            not base.sets[name] and name not in base.unanswered for name in plan.agenda.gates
+        )
+
+    # -- what holds -------------------------------------------------------------------------------
+
+    def _rows(self, plan: RulePlan) -> list[Row]:
+        base = self._bases[plan.rule.id]
+        if not _has_subject(plan, base):
+            return self._delivery.lacking(plan, base)
+        rows = self._delivery.each(plan, base)
+        if not_judged(plan.rule, base):
+            rows += self._delivery.lacking(plan, base)
+        return rows
+
+    def _verdict(
+        self, plan: RulePlan, alive: bool, matches: Matches, shown: frozenset[str]
+    ) -> Verdict:
+        base, evaluator = self._bases[plan.rule.id], self._engine.evaluator
+        if not alive:
+            return evaluator.without_subject(plan.agenda, base, Truth.NO)
+        if not _has_subject(plan, base):
+            truth = Truth.UNKNOWN if plan.possible in matches else Truth.NO
+            return evaluator.without_subject(plan.agenda, base, truth)
+        if not_judged(plan.rule, base) and plan.gated not in matches:
+            return evaluator.without_subject(plan.agenda, base, Truth.NO)
+        lower, upper = matches.get(plan.lower, _NONE), matches.get(plan.upper, _NONE)
+
+        def truth_of(scope: Scope) -> Truth:
+            facts = tuple(self._delivery.id(scope.single[name].fact) for name in plan.rule.per)
+            if facts in lower:
+                return Truth.YES
+            return Truth.UNKNOWN if facts in upper else Truth.NO
+
+        return evaluator.verdict(plan.agenda, base, shown, truth_of)
+
+
+_NONE: frozenset[tuple[int, ...]] = frozenset()
+
+
+def _gates(plan: RulePlan) -> tuple[str, ...]:
+    """The clauses without which a rule cannot hold, after those that their conditions name."""
+    found: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        for other in plan.agenda.dependencies[name]:
+            add(other)
+        found.setdefault(name)
+
+    for name in plan.agenda.gates:
+        add(name)
+    return tuple(found)
+
+
+def _has_subject(plan: RulePlan, base: Scope) -> bool:
+    return all(base.sets[name] for name in plan.rule.per)
+
+
+def make_plan(evaluator: Evaluator) -> Plan:
+    """The network of a rulebook. Raises EngineError that names each rule it cannot say, and why."""
+    planner, problems = Planner(), []
+    for rule in evaluator.rulebook.rules:
+        try:
+            planner.add(agenda(rule, evaluator.meanings.is_listed))
+        except NotExpressible as error:
+            what = f"{rule.id}: the durable engine cannot judge this rule: {error}"
+            problems.append(Problem(rule.place, what, "--engine reference", "engine"))
+    if problems:
+        raise EngineError(problems)
+    return planner.plan()
