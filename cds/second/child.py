@@ -88,15 +88,14 @@ class Owner:
         fact |= {f"p{number}": value for number, value in enumerate(columns)}
         for number in heard:
             self._next += 1
+            ruleset = self._rulesets[number]
+            try:
+                state = ruleset.assert_fact({"sid": _SESSION, "id": self._next, **fact})
+            except MessageNotHandledException:
+                continue  # no rule of the set can ever match it: normal, and it is not kept
+            # Only then is there a session: to delete one that is not there breaks the heap.
             touched.add(number)
-            self._assert(self._rulesets[number], {"sid": _SESSION, "id": self._next, **fact})
-
-    def _assert(self, ruleset: Any, fact: dict[str, int]) -> None:
-        try:
-            state = ruleset.assert_fact(fact)
-        except MessageNotHandledException:
-            return  # no rule of the set can ever match it: normal
-        ruleset.do_actions(state, self._done)
+            ruleset.do_actions(state, self._done)
 
     def _done(self, error: Any, _state: Any) -> None:
         if error:
