@@ -28,7 +28,7 @@ Matches = Mapping[int, frozenset[tuple[int, ...]]]
 MAX_ROWS = 60_000
 
 
-class TooMuch(Exception):
+class OversizeError(Exception):
     """The record gives more rows than the second engine is given for one patient."""
 
 
@@ -52,7 +52,7 @@ class Delivery:
     def _counted(self, rows: list[Row]) -> list[Row]:
         self._rows += len(rows)
         if self._rows > MAX_ROWS:
-            raise TooMuch(f"more than {MAX_ROWS} rows for one patient")
+            raise OversizeError(f"more than {MAX_ROWS} rows for one patient")
         return rows
 
     # -- clauses ----------------------------------------------------------------------------------

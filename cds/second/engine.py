@@ -1,44 +1,36 @@
 """The second engine: judges a chart by the rules that the Rete network was made of.
 
 Rules, chart, words and values are those of the first engine; which facts bind, how they join, what
-silence and counts mean and how truths combine is worked out by durable-rules. Findings are written by
-the first engine's code from what the network concluded.
+silence and counts mean and how truths combine is worked out by durable-rules. Findings are written
+by the first engine's code from what the network concluded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
 from cds.chart.model import Chart
 from cds.engine.agenda import Agenda, agenda
 from cds.engine.binding import Scope
-from cds.engine.fact import Bound
+from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Review, Verdict
 from cds.engine.frame import Hook
 from cds.engine.review import Evaluator, not_judged
 from cds.engine.sheet import Sheet
 from cds.rulebook.model import Rulebook
-from cds.second.delivery import Delivery, Matches, Row, TooMuch
-from cds.second.network import NotExpressible
+from cds.second.delivery import Delivery, Matches, OversizeError, Row
+from cds.second.network import InexpressibleError
 from cds.second.plan import ClausePlan, Plan, Planner, RulePlan
-from cds.second.supervisor import ChildFailed, Limits, Supervisor, unavailable
+from cds.second.problem import EngineError
+from cds.second.supervisor import ChildError, Limits, Supervisor, unavailable
 from cds.second.wiring import Job, wire
 from cds.values.problem import Place, Problem
 from cds.values.truth import Truth
 
 
-class EngineError(Exception):
-    """The second engine cannot run with this rulebook, or at all here."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problem.render() for problem in self.problems))
-
-
 class DurableEngine:
-    """A rulebook on durable-rules. Raises EngineError, which names each rule that it cannot judge."""
+    """A rulebook on durable-rules. Raises EngineError that names each rule it cannot judge."""
 
     def __init__(self, rulebook: Rulebook, limits: Limits | None = None) -> None:
         reason = unavailable()
@@ -69,7 +61,7 @@ class DurableEngine:
         judge = partial(self._judge, trace)
         try:
             return self.evaluator.review(chart, hook, as_of, shown, judge)
-        except (ChildFailed, TooMuch) as error:
+        except (ChildError, OversizeError) as error:
             empty = self.evaluator.review(chart, hook, as_of, shown, lambda *_: ())
             where = Place(resource=f"Patient/{chart.patient.id}")
             what = f"the durable engine could not judge this patient: {error}"
@@ -93,11 +85,26 @@ class DurableEngine:
 
 
 class Trace:
-    """What the network worked out of one patient: lines by rule."""
+    """What the network worked out of one patient: its rows, and the facts that it was given."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.rows: list[tuple[int, tuple[str, ...]]] = []
+        self._plan = plan
+        self._rows: dict[tuple[int, tuple[str, ...]], None] = {}
+        self.facts: tuple[Fact, ...] = ()
+
+    def add(self, rows: list[tuple[int, tuple[int, ...]]], facts: list[Fact]) -> None:
+        self.facts = tuple(facts)
+        for table, about in rows:
+            self._rows.setdefault((table, tuple(facts[fact].key for fact in about)))
+
+    def told(self, rule: str) -> tuple[str, ...]:
+        """A line for each row that is a rule's: what it stands for, and of which facts."""
+        meaning = self._plan.meaning
+        return tuple(
+            f"{meaning[table][1]}{': ' if about else ''}{', '.join(about)}"
+            for table, about in self._rows
+            if table in meaning and meaning[table][0] == rule
+        )
 
 
 class _Patient:
@@ -130,10 +137,7 @@ class _Patient:
         for table, facts in reply.rows:
             found.setdefault(table, set()).add(facts)
         if self._trace is not None:
-            names = [fact.key for fact in self._delivery.facts]
-            self._trace.rows += [
-                (table, tuple(names[fact] for fact in facts)) for table, facts in reply.rows
-            ]
+            self._trace.add(reply.rows, self._delivery.facts)
         return {table: frozenset(facts) for table, facts in found.items()}
 
     # -- what binds -------------------------------------------------------------------------------
@@ -246,7 +250,7 @@ def make_plan(evaluator: Evaluator) -> Plan:
     for rule in evaluator.rulebook.rules:
         try:
             planner.add(agenda(rule, evaluator.meanings.is_listed))
-        except NotExpressible as error:
+        except InexpressibleError as error:
             what = f"{rule.id}: the durable engine cannot judge this rule: {error}"
             problems.append(Problem(rule.place, what, "--engine reference", "engine"))
     if problems:

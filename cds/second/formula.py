@@ -1,7 +1,8 @@
 """Formulas without *not*: what a two-valued engine can match, over rows with small columns.
 
-A negation is pushed down to the columns while a formula is made; what is left of it is a ``Without``
-(nothing such is there) and a ``Fewer``. Every formula is hashable, so that equal ones are one cell.
+A negation is pushed down to the columns while a formula is made; what is left of it is a
+``Without`` (nothing such is there) and a ``Fewer``. Every formula is hashable: equal ones are one
+cell.
 """
 
 from __future__ import annotations
@@ -100,10 +101,12 @@ def any_of(parts: Iterable[Formula]) -> Formula:
 
 
 def some(name: str, inner: Formula) -> Formula:
+    """Some such thing; false where the inner formula cannot hold."""
     return FALSE if inner == FALSE else Some(name, inner)
 
 
 def without(name: str, inner: Formula) -> Formula:
+    """No such thing; true where the inner formula cannot hold."""
     return TRUE if inner == FALSE else Without(name, inner)
 
 

@@ -1,7 +1,7 @@
 """Productions of a Rete network: what must be there, what must not, and the row that follows.
 
 A formula becomes cells: rows that the network adds when a part of the formula holds. What asks that
-something is not there waits for a *go* row, which comes when everything that it asks about is complete.
+something is not there waits for a *go* row, which comes when all that it asks about is complete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_COLUMNS = 16
 _MOST_PATTERNS = 8
 
 
-class NotExpressible(Exception):
+class InexpressibleError(Exception):
     """A rule that the second engine cannot judge; the text says which clause, and why."""
 
 
@@ -76,7 +76,7 @@ class Builder:
         return tuple(self._go[stratum] for stratum in sorted(self._go))
 
     def conclude(self, names: tuple[str, ...], formula: Formula) -> int:
-        """A table that gets a row for every combination of the names for which the formula holds."""
+        """A table that gets a row for each combination of facts for which the formula holds."""
         table = self.tables.new()
         self._produce(table, names, formula)
         return table
@@ -91,7 +91,7 @@ class Builder:
             names = free(formula)
             if len(names) > MAX_NAMES:
                 told = ", ".join(names)
-                raise NotExpressible(f"a test speaks of {told} at once, more than {MAX_NAMES}")
+                raise InexpressibleError(f"a test speaks of {told} at once, more than {MAX_NAMES}")
             found = self._cells[formula] = Row(self.tables.new(), names)
             self.meaning[found.table] = formula
             self._produce(found.table, names, formula)

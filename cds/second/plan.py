@@ -14,14 +14,15 @@ from cds.engine.agenda import Agenda
 from cds.rulebook import syntax
 from cds.rulebook.model import FactClause, Rule
 from cds.second.formula import Formula, Row, all_of, any_of
-from cds.second.network import Builder, NotExpressible, Production, Tables
+from cds.second.network import Builder, InexpressibleError, Production, Tables
 from cds.second.planes import Planes, Sheets, Word, limited
+from cds.second.spoken import Speaker
 
 
 @dataclass(frozen=True, slots=True)
 class ClausePlan:
-    """How one clause binds. ``sheets`` are the rows about a candidate, ``others`` those of the names
-    that its own conditions speak of; ``lower`` and ``upper`` the tables of what it (surely) binds.
+    """How one clause binds. ``sheets`` are the rows about a candidate, ``others`` the tables of the
+    names that its own conditions speak of; ``lower`` and ``upper`` those of what it (surely) binds.
     """
 
     clause: FactClause
@@ -71,7 +72,7 @@ class Plan:
     rules: Mapping[str, RulePlan]
     productions: tuple[Production, ...]
     outputs: frozenset[int]
-    meaning: Mapping[int, tuple[str, Formula]]
+    meaning: Mapping[int, tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -83,13 +84,13 @@ class Planner:
     clauses: dict[object, ClausePlan] = field(default_factory=dict)
     productions: list[Production] = field(default_factory=list)
     outputs: set[int] = field(default_factory=set)
-    meaning: dict[int, tuple[str, Formula]] = field(default_factory=dict)
+    meaning: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def plan(self) -> Plan:
         return Plan(self.rules, tuple(self.productions), frozenset(self.outputs), self.meaning)
 
     def add(self, agenda: Agenda) -> None:
-        """Plans a rule. Raises NotExpressible, which names the clause, for one that cannot be."""
+        """Plans a rule. Raises InexpressibleError for one that cannot be, with the clause."""
         rule = agenda.rule
         clauses = {name: self._clause(agenda, name) for name in agenda.clauses}
         each, lacking = Builder(self.tables), Builder(self.tables)
@@ -114,12 +115,23 @@ class Planner:
         )
         found = self.rules[rule.id]
         self.outputs |= {found.lower, found.upper, found.possible, found.gated}
-        self._collect(rule.id, each)
-        self._collect(rule.id, lacking)
+        named = {table: name for name, table in bound.items()}
+        self._collect(rule, each, subject.sheets, named)
+        self._collect(rule, lacking, nobody.sheets, named)
+        self.meaning |= {
+            found.lower: (rule.id, "surely holds"),
+            found.upper: (rule.id, "possibly holds"),
+            found.possible: (rule.id, "may yet hold"),
+        }
 
-    def _collect(self, owner: str, builder: Builder) -> None:
+    def _collect(
+        self, rule: Rule, builder: Builder, sheets: Sheets, names: Mapping[int, str]
+    ) -> None:
         self.productions += builder.productions
-        self.meaning |= {table: (owner, what) for table, what in builder.meaning.items()}
+        speaker = Speaker(sheets.columns, names)
+        self.meaning |= {
+            table: (rule.id, speaker.say(what)) for table, what in builder.meaning.items()
+        }
 
     # -- clauses ----------------------------------------------------------------------------------
 
@@ -146,7 +158,13 @@ class Planner:
             for upper in (False, True)
         )
         self.outputs |= {lower, upper}
-        self._collect(f"{agenda.rule.id}: {name}", builder)
+        self._collect(
+            agenda.rule, builder, sheets, {table: other for other, table in others.items()}
+        )
+        self.meaning |= {
+            lower: (agenda.rule.id, f"surely bound to {name}"),
+            upper: (agenda.rule.id, f"possibly bound to {name}"),
+        }
         return ClausePlan(clause, sheets, others, builder.go, lower, upper)
 
 
@@ -155,8 +173,8 @@ def _when(rule: Rule, planes: Planes, *, upper: bool) -> Formula:
     for item in rule.when:
         try:
             found.append(planes.formula(item.test, upper=upper))
-        except NotExpressible as error:
-            raise NotExpressible(f"when: {item.text}: {error}") from error
+        except InexpressibleError as error:
+            raise InexpressibleError(f"when: {item.text}: {error}") from error
     return all_of(found)
 
 
@@ -186,6 +204,5 @@ def _check_conditions(clause: FactClause, agenda: Agenda) -> None:
         spoken |= {name for name, _ in syntax.names(item.test)}
         later = sorted(name for name in spoken if name in agenda.clauses and name not in known)
         if later:
-            raise NotExpressible(
-                f"facts: {clause.name}: where: {item.text}: '{later[0]}' stands after '{clause.name}'"
-            )
+            where = f"facts: {clause.name}: where: {item.text}"
+            raise InexpressibleError(f"{where}: '{later[0]}' stands after '{clause.name}'")

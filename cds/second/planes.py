@@ -1,4 +1,4 @@
-"""A test in three values as two formulas in two: the lower plane is its yes, the upper its *not no*.
+"""A test in three values as two formulas in two: its yes (lower), and its *not no* (upper plane).
 
 A negation swaps the planes: *not X* is surely so where X is not even possible. Which facts a name
 can stand for is either one (a fact that the finding is about, or that ``every`` looks at) or a set.
@@ -24,7 +24,7 @@ from cds.second.formula import (
     some,
     without,
 )
-from cds.second.network import MAX_COLUMNS, MAX_NAMES, NotExpressible, Tables
+from cds.second.network import MAX_COLUMNS, MAX_NAMES, InexpressibleError, Tables
 
 NO, UNKNOWN, YES = 0, 1, 2
 
@@ -72,7 +72,7 @@ class Sheets:
         if table is None or len(self.columns[table]) == MAX_COLUMNS:
             if len(names) > MAX_NAMES:
                 told = ", ".join(names)
-                raise NotExpressible(f"a test speaks of {told} at once, more than {MAX_NAMES}")
+                raise InexpressibleError(f"a test speaks of {told} at once, more than {MAX_NAMES}")
             table = self._open[names] = self.tables.new()
             self.columns[table], self.names[table] = [], names
         return table
@@ -93,7 +93,7 @@ class Planes:
     """Translates the tests of one rule (or of one clause's conditions).
 
     ``single`` has for a name that stands for one fact the row that says how surely it is bound
-    (None: surely); ``sets`` the same for the others; ``lets`` the names that a computed value reads.
+    (None: surely); ``sets`` the same for the others; ``lets`` the computed values by name.
     """
 
     sheets: Sheets
@@ -113,7 +113,9 @@ class Planes:
                 return self.formula(inner, upper=positive, positive=positive)
             case syntax.Unsure(inner):
                 # Possible, and its opposite too; the opposite of that: surely so, or surely not.
-                sides = [self.formula(inner, upper=positive, positive=side) for side in (True, False)]
+                sides = [
+                    self.formula(inner, upper=positive, positive=side) for side in (True, False)
+                ]
                 return all_of(sides) if positive else any_of(sides)
             case syntax.Otherwise():
                 return TRUE if positive else FALSE
@@ -199,7 +201,7 @@ class Planes:
             return self._exists(name, upper, positive)
         if name in self.single:
             # One fact is never two; but where nobody answered there may be another.
-            found = FALSE if positive else TRUE
+            found: Formula = FALSE if positive else TRUE
         else:
             row = limited(self.sets[name], upper is positive, True)
             found = Enough(number, row) if positive else Fewer(number, row)
@@ -215,14 +217,14 @@ class Planes:
                     name,
                     upper,
                     positive,
-                    lambda planes, plane: planes._relation(test, plane, positive=True),
+                    lambda planes, plane: planes.formula(test, upper=plane),
                 )
         names, lets = self._read(test)
         table, column = self.sheets.place(Leaf(test, names, lets), names)
         return limited(Row(table, names), upper, positive, column)
 
     def _read(self, test: syntax.Test) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The single facts that a test reads, itself or through computed values; and those values."""
+        """The single facts that a test reads, also through computed values; and those values."""
         names: dict[str, None] = {}
         lets: dict[str, None] = {}
         open_paths = syntax.paths(test)

@@ -1,7 +1,7 @@
-"""Keeps the child process alive: starts it when first needed, ends it before it grows, retries once.
+"""Keeps the child process: starts it when first needed, ends it before it grows, retries once.
 
 Whatever the child does (it crashes, it hangs, it answers nonsense) the caller gets an answer or a
-``ChildFailed`` that says what happened in a phrase. One patient at a time, from any thread.
+``ChildError`` that says what happened in a phrase. One patient at a time, from any thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cds.second.wiring import Job, Reply, Wiring
 LAST_PYTHON = (3, 12)
 
 
-class ChildFailed(Exception):
+class ChildError(Exception):
     """No answer came for a patient, nor from a second child; the text says how it ended."""
 
 
@@ -65,16 +65,16 @@ class Supervisor:
         self._child: _Child | None = None
 
     def judge(self, job: Job) -> Reply:
-        """The child's answer. Raises ChildFailed after a second child failed too."""
+        """The child's answer. Raises ChildError after a second child failed too."""
         frame = msgspec.msgpack.encode(job)
         with self._lock:
             try:
                 return self._once(frame)
-            except ChildFailed:
+            except ChildError:
                 self._end()
             try:
                 return self._once(frame)
-            except ChildFailed:
+            except ChildError:
                 self._end()
                 raise
 
@@ -93,7 +93,7 @@ class Supervisor:
         child.patients += 1
         answer = child.ask(frame, self.limits.patient)
         if answer.error:
-            raise ChildFailed(f"the library failed ({answer.error})")
+            raise ChildError(f"the library failed ({answer.error})")
         return answer
 
     def _alive(self) -> _Child:
@@ -151,7 +151,7 @@ class _Child:
             self._answers.put(frame)
 
     def ask(self, frame: bytes, seconds: float) -> Reply:
-        """The answer to one frame, in time; raises ChildFailed."""
+        """The answer to one frame, in time; raises ChildError."""
         assert self._process.stdin is not None
         writer = threading.Timer(seconds, self._process.kill)
         writer.daemon = True
@@ -159,19 +159,19 @@ class _Child:
         try:
             write_frame(self._process.stdin, frame)
         except OSError as error:
-            raise ChildFailed(self._ended()) from error
+            raise ChildError(self._ended()) from error
         finally:
             writer.cancel()
         try:
             answer = self._answers.get(timeout=seconds)
         except Empty:
-            raise ChildFailed(f"no answer within {seconds:g} s") from None
+            raise ChildError(f"no answer within {seconds:g} s") from None
         if answer is None:
-            raise ChildFailed(self._ended())
+            raise ChildError(self._ended())
         try:
             return msgspec.msgpack.decode(answer, type=Reply)
         except msgspec.MsgspecError as error:
-            raise ChildFailed("its answer could not be read") from error
+            raise ChildError("its answer could not be read") from error
 
     def _ended(self) -> str:
         try:
