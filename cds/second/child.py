@@ -18,6 +18,8 @@ from cds.second.frame import read_frame, write_frame
 from cds.second.wiring import Job, Reply, Rule, Wiring
 
 _SESSION = 1
+_OPENING = 0
+"""The table of the first fact of every session; the network's own begin with 1."""
 
 Row = tuple[int, tuple[int, ...]]
 
@@ -34,9 +36,19 @@ class Owner:
         self._next = 0
         # Without the library's Host: its timer threads would share the rulesets with this one.
         self._rulesets = [
-            Ruleset(f"s{number}", None, {name: self._defined(rule) for name, rule in rules.items()})
+            Ruleset(f"s{number}", None, {**self._opening(), **self._all(rules)})
             for number, rules in enumerate(wiring.rulesets)
         ]
+
+    def _all(self, rules: dict[str, Rule]) -> dict[str, Any]:
+        return {name: self._defined(rule) for name, rule in rules.items()}
+
+    def _opening(self) -> dict[str, Any]:
+        """A rule that fires for the first fact of every session.
+
+        To delete a session in which no rule has fired ends the process (a segmentation fault).
+        """
+        return {"open": {"all": [{"m0": {"n": _OPENING}}], "run": lambda _: None}}
 
     def _defined(self, rule: Rule) -> dict[str, Any]:
         found: dict[str, Any] = {"all": rule.conditions, "run": self._action(rule)}
@@ -87,15 +99,19 @@ class Owner:
         fact = {"n": table, **dict(zip("abcd", facts, strict=False))}
         fact |= {f"p{number}": value for number, value in enumerate(columns)}
         for number in heard:
-            self._next += 1
-            ruleset = self._rulesets[number]
-            try:
-                state = ruleset.assert_fact({"sid": _SESSION, "id": self._next, **fact})
-            except MessageNotHandledException:
-                continue  # no rule of the set can ever match it: normal, and it is not kept
-            # Only then is there a session: to delete one that is not there breaks the heap.
-            touched.add(number)
-            ruleset.do_actions(state, self._done)
+            if number not in touched:
+                touched.add(number)
+                self._assert(number, {"n": _OPENING})
+            self._assert(number, fact)
+
+    def _assert(self, number: int, fact: dict[str, int]) -> None:
+        self._next += 1
+        ruleset = self._rulesets[number]
+        try:
+            state = ruleset.assert_fact({"sid": _SESSION, "id": self._next, **fact})
+        except MessageNotHandledException:
+            return  # no rule of the set can ever match it: normal, and it is not kept
+        ruleset.do_actions(state, self._done)
 
     def _done(self, error: Any, _state: Any) -> None:
         if error:

@@ -70,6 +70,8 @@ class Delivery:
                 return _truth(column.name in base.unanswered)
             return self._leaf(column, base, single)
 
+        if clause.where:
+            facts = [self.sheet.judged(fact) for fact in facts]
         own = {clause.name: tuple(Bound(fact, Truth.YES) for fact in facts)}
         rows += self._sheet_rows(plan.sheets, {**base.sets, **own}, truth)
         return self._counted([*rows, *((table, (), ()) for table in plan.go)]) if facts else []
