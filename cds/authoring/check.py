@@ -145,7 +145,8 @@ def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
     console.rule(said(headline(item)), align="left")
     for card in item.answer.cards:
         console.print(render_card(card))
-    if not item.answer.cards:
+    unjudged = any(problem.kind == "engine" for problem in review.problems)
+    if not item.answer.cards and not (unjudged and not review.verdicts):
         console.print("  No cards.")
         checked = checked_line(review, setting.rulebook)
         console.print(Padding(Markdown(checked), (0, 2)))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from itertools import islice, product
@@ -88,7 +88,9 @@ class Evaluator:
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
         if gate is not Truth.NO and all(base.sets.get(name) for name in agenda.rule.per):
-            return self.verdict(agenda, base, shown, partial(self._truth, agenda, base))
+            scopes = _bindings(agenda.rule, base)
+            judged = ((scope, self._truth(agenda, base, scope)) for scope in scopes)
+            return self.verdict(agenda, base, shown, judged)
         if gate is not Truth.NO:
             gate = min(gate, self._truth(agenda, base, base))
         return self.without_subject(agenda, base, gate)
@@ -98,18 +100,17 @@ class Evaluator:
         agenda: Agenda,
         base: Scope,
         shown: frozenset[str],
-        truth_of: Callable[[Scope], Truth],
+        judged: Iterable[tuple[Scope, Truth]],
     ) -> Verdict:
-        """What follows of a rule when ``truth_of`` says how sure it is of each combination.
+        """What follows of a rule from how sure it is of each combination of what it is about.
 
-        ``base`` has facts for everything that the rule is about.
+        ``base`` has facts for all of it; combinations that are a no may be left out.
         """
         rule = agenda.rule
         findings: list[Finding] = []
         missing: dict[str, None] = {}
         strongest, undecided = Truth.NO, False
-        for scope in bindings(rule, base):
-            truth = truth_of(scope)
+        for scope, truth in judged:
             strongest = max(strongest, truth)
             if truth is Truth.UNKNOWN:
                 undecided = True
@@ -195,7 +196,7 @@ class Evaluator:
     def _explain(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
         """A trace for each thing that the rule is about, one for all of which it is not."""
         traces: list[Step] = []
-        for scope in bindings(agenda.rule, base):
+        for scope in _bindings(agenda.rule, base):
             truth = self._truth(agenda, base, scope)
             if truth is not Truth.NO or not traces:
                 traces.append(self._trace(agenda, base, scope, truth))
@@ -311,26 +312,36 @@ def speaks_on(rule: Rule, hook: str) -> bool:
     return hook in rule.hooks and hook not in rule.off_on
 
 
-def bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
+def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
     """One scope for each combination of the facts that make one finding each."""
     choices = [base.sets[name] for name in rule.per]
     others = {name: found for name, found in base.sets.items() if name not in rule.per}
-    for combination in islice(product(*choices), _most_bindings(rule, base)):
-        scope = base.inner(dict(zip(rule.per, combination, strict=True)))
-        scope.sets, scope.lets = others, {}
-        yield scope
+    for combination in islice(product(*choices), most_bindings(rule, base)):
+        yield one_of(rule, base, combination, others)
+
+
+def one_of(
+    rule: Rule,
+    base: Scope,
+    combination: tuple[Bound, ...],
+    others: dict[str, tuple[Bound, ...]],
+) -> Scope:
+    """The scope of one combination; ``others`` are the sets of what the rule is not about."""
+    scope = base.inner(dict(zip(rule.per, combination, strict=True)))
+    scope.sets, scope.lets = others, {}
+    return scope
 
 
 def not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
     """What is to be said of the combinations beyond the most that are judged."""
     combinations = prod(len(base.sets[name]) for name in rule.per)
-    most = _most_bindings(rule, base)
+    most = most_bindings(rule, base)
     if combinations <= most:
         return ()
     return (f"{combinations - most} of {combinations} combinations were not judged",)
 
 
-def _most_bindings(rule: Rule, base: Scope) -> int:
+def most_bindings(rule: Rule, base: Scope) -> int:
     """So many combinations are judged: a bound on the work, not on what a real record holds."""
     facts = sum(len(base.sets[name]) for name in rule.per) or 1
     return min(_MAX_BINDINGS, max(_MIN_BINDINGS, _MAX_LOOKS // facts))

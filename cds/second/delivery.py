@@ -12,7 +12,7 @@ from itertools import product
 from cds.engine.binding import Scope
 from cds.engine.fact import Bound, Fact
 from cds.engine.meaning import Meanings
-from cds.engine.review import bindings
+from cds.engine.review import most_bindings
 from cds.engine.sheet import Sheet
 from cds.rulebook.model import FactClause
 from cds.second.plan import ClausePlan, Part, RulePlan
@@ -109,12 +109,12 @@ class Delivery:
 
     def each(self, plan: RulePlan, base: Scope) -> list[Row]:
         """The rows by which a rule is judged for each of the things that it is about."""
-        rule = plan.rule
-        subjects: dict[str, dict[Bound, None]] = {name: {} for name in rule.per}
-        for scope in bindings(rule, base):
-            for name in rule.per:
-                subjects[name].setdefault(scope.single[name])
-        about = {name: tuple(found) for name, found in subjects.items()}
+        about: dict[str, tuple[Bound, ...]] = {}
+        room = most_bindings(plan.rule, base)
+        for name in reversed(plan.rule.per):
+            # Only so many combinations are judged, the last name changing first.
+            about[name] = base.sets[name][:room]
+            room = -(-room // len(base.sets[name]))
         others = {name: found for name, found in base.sets.items() if name not in about}
         inner = Scope(self.sheet, None, base.clauses)
         inner.sets, inner.unanswered = others, base.unanswered

@@ -7,6 +7,7 @@ by the first engine's code from what the network concluded.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 
@@ -16,7 +17,7 @@ from cds.engine.binding import Scope
 from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Review, Verdict
 from cds.engine.frame import Hook
-from cds.engine.review import Evaluator, not_judged
+from cds.engine.review import Evaluator, most_bindings, not_judged, one_of
 from cds.engine.sheet import Sheet
 from cds.rulebook.model import Rulebook
 from cds.second.delivery import Delivery, Matches, OversizeError, Row
@@ -99,11 +100,18 @@ class Trace:
 
     def told(self, rule: str) -> tuple[str, ...]:
         """A line for each row that is a rule's: what it stands for, and of which facts."""
-        meaning = self._plan.meaning
+        meaning = {
+            table: what for table, (owner, what) in self._plan.meaning.items() if owner == rule
+        }
+        for name, clause in self._plan.rules[rule].clauses.items():
+            meaning |= {
+                clause.lower: f"surely bound to {name}",
+                clause.upper: f"possibly bound to {name}",
+            }
         return tuple(
-            f"{meaning[table][1]}{': ' if about else ''}{', '.join(about)}"
+            f"{meaning[table]}{': ' if about else ''}{', '.join(about)}"
             for table, about in self._rows
-            if table in meaning and meaning[table][0] == rule
+            if table in meaning
         )
 
 
@@ -212,15 +220,32 @@ class _Patient:
             return evaluator.without_subject(plan.agenda, base, truth)
         if not_judged(plan.rule, base) and plan.gated not in matches:
             return evaluator.without_subject(plan.agenda, base, Truth.NO)
+        return evaluator.verdict(plan.agenda, base, shown, self._judged(plan, matches))
+
+    def _judged(self, plan: RulePlan, matches: Matches) -> Iterator[tuple[Scope, Truth]]:
+        """The combinations that the network found, in the order of the sheet's facts."""
+        rule, base = plan.rule, self._bases[plan.rule.id]
         lower, upper = matches.get(plan.lower, _NONE), matches.get(plan.upper, _NONE)
-
-        def truth_of(scope: Scope) -> Truth:
-            facts = tuple(self._delivery.id(scope.single[name].fact) for name in plan.rule.per)
-            if facts in lower:
-                return Truth.YES
-            return Truth.UNKNOWN if facts in upper else Truth.NO
-
-        return evaluator.verdict(plan.agenda, base, shown, truth_of)
+        stands = [
+            {self._delivery.id(bound.fact): place for place, bound in enumerate(base.sets[name])}
+            for name in rule.per
+        ]
+        found = sorted(
+            (tuple(places[fact] for places, fact in zip(stands, facts, strict=True)), facts)
+            for facts in lower | upper
+        )
+        others = {name: bounds for name, bounds in base.sets.items() if name not in rule.per}
+        for places, facts in found:
+            rank = 0
+            for place, all_places in zip(places, stands, strict=True):
+                rank = rank * len(all_places) + place
+            if rank >= most_bindings(rule, base):
+                return
+            combination = tuple(
+                base.sets[name][place] for name, place in zip(rule.per, places, strict=True)
+            )
+            truth = Truth.YES if facts in lower else Truth.UNKNOWN
+            yield one_of(rule, base, combination, others), truth
 
 
 _NONE: frozenset[tuple[int, ...]] = frozenset()

@@ -102,7 +102,7 @@ class Builder:
             case Any(parts):
                 for part in parts:
                     self._conjunction(table, names, part)
-            case Enough(number, row):
+            case Enough(number, row) if not names:
                 self._add(Production(table, (), (row,), (), number))
             case Some(inner=inner):
                 self._conjunction(table, names, inner)

@@ -161,10 +161,6 @@ class Planner:
         self._collect(
             agenda.rule, builder, sheets, {table: other for other, table in others.items()}
         )
-        self.meaning |= {
-            lower: (agenda.rule.id, f"surely bound to {name}"),
-            upper: (agenda.rule.id, f"possibly bound to {name}"),
-        }
         return ClausePlan(clause, sheets, others, builder.go, lower, upper)
 
 

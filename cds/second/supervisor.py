@@ -23,6 +23,7 @@ from cds.second.frame import read_frame, write_frame
 from cds.second.wiring import Job, Reply, Wiring
 
 LAST_PYTHON = (3, 12)
+_PIPE_HOLDS = 4096
 
 
 class ChildError(Exception):
@@ -55,11 +56,12 @@ def unavailable() -> str:
 
 
 class Supervisor:
-    """One child for one network."""
+    """One child for one network. Counts how many were ``started``, and how often one was asked."""
 
     def __init__(self, wiring: Wiring, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.started = 0
+        self.asked = 0
         self._wiring = msgspec.msgpack.encode(wiring)
         self._lock = threading.Lock()
         self._child: _Child | None = None
@@ -91,6 +93,7 @@ class Supervisor:
     def _once(self, frame: bytes) -> Reply:
         child = self._alive()
         child.patients += 1
+        self.asked += 1
         answer = child.ask(frame, self.limits.patient)
         if answer.error:
             raise ChildError(f"the library failed ({answer.error})")
@@ -152,16 +155,7 @@ class _Child:
 
     def ask(self, frame: bytes, seconds: float) -> Reply:
         """The answer to one frame, in time; raises ChildError."""
-        assert self._process.stdin is not None
-        writer = threading.Timer(seconds, self._process.kill)
-        writer.daemon = True
-        writer.start()
-        try:
-            write_frame(self._process.stdin, frame)
-        except OSError as error:
-            raise ChildError(self._ended()) from error
-        finally:
-            writer.cancel()
+        self._write(frame, seconds)
         try:
             answer = self._answers.get(timeout=seconds)
         except Empty:
@@ -172,6 +166,21 @@ class _Child:
             return msgspec.msgpack.decode(answer, type=Reply)
         except msgspec.MsgspecError as error:
             raise ChildError("its answer could not be read") from error
+
+    def _write(self, frame: bytes, seconds: float) -> None:
+        """Writes the frame; a child that hangs while it is read is ended."""
+        assert self._process.stdin is not None
+        watch = threading.Timer(seconds, self._process.kill)
+        watch.daemon = True
+        # What the pipe holds anyway is written at once, whether or not anybody reads it.
+        if len(frame) > _PIPE_HOLDS:
+            watch.start()
+        try:
+            write_frame(self._process.stdin, frame)
+        except OSError as error:
+            raise ChildError(self._ended()) from error
+        finally:
+            watch.cancel()
 
     def _ended(self) -> str:
         try:

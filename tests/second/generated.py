@@ -32,8 +32,11 @@ from tests.records import AS_OF, Json, bundle, drug, person, resource, rulebook,
 
 DRUGS = (
     "naltrexone hydrochloride 1.5 MG Oral Capsule", "naltrexone 4.5 MG Oral Capsule",
+    "naltrexone 3 MG Oral Capsule", "naltrexone 4.5 MG Oral Capsule", "oxycodone 10 MG Oral Tablet",
     "naltrexone 380 MG Injection", "oxycodone 5 MG Oral Tablet", "buprenorphine 8 MG Sublingual Tablet",
     "morphine 10 MG Extended Release Oral Tablet", "methylnaltrexone 12 MG Injection",
+    "hydrocodone 5 MG Oral Tablet", "tramadol 50 MG Oral Tablet", "codeine 30 MG Oral Tablet",
+    "fentanyl 25 MCG/HR Transdermal System", "methadone 10 MG Oral Tablet", "tapentadol 50 MG Oral Tablet",
     "metformin 500 MG Oral Tablet", "zzz", "",
 )  # fmt: skip
 OPERATIONS = (
@@ -52,11 +55,9 @@ CONDITIONS = (
 
 def day(chance: Random) -> str | None:
     """A day around that of judging, in any precision, or none."""
-    distance = chance.choice((0, 0, 1, 2, 3, 4, 7, 10, 20, 30, 200, 900))
+    distance = chance.choice((0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 10, 20, 30, 200, 900))
     found = AS_OF + timedelta(days=distance * chance.choice((-1, 1)))
-    form = chance.choice(
-        ("%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%dT%H:%M:00-04:00", "%Y-%m", "%Y", "", "x")
-    )
+    form = chance.choice(("%Y-%m-%d",) * 6 + ("%Y-%m-%dT%H:%M:00-04:00", "%Y-%m", "%Y", "", "x"))
     return found.strftime(form) or None
 
 
@@ -150,7 +151,7 @@ def condition(chance: Random, number: int) -> Json:
 def document(chance: Random) -> Json:
     """A Bundle of one patient."""
     makers = (medication, medication, medication, operation, operation, condition)
-    count = chance.choice((0, 1, 2, 3, 4, 6, 9, 14))
+    count = chance.choice((0, 1, 2, 3, 4, 6, 9, 14, 20))
     return bundle(person(), *(chance.choice(makers)(chance, number) for number in range(count)))
 
 
@@ -169,7 +170,7 @@ def chart(chance: Random, by: Rulebook | None = None) -> Chart:
 # -- rules ---------------------------------------------------------------------------------------
 
 _DRUG_WORDS = (
-    "current", "recent", "possible", "drafted", "perhaps-recent", "ldn-intent", "depot", "opioid",
+    "current", "recent", "possible", "drafted", "on-record", "ldn-intent", "depot", "opioid",
     "long-acting", "on-board", "held",
 )  # fmt: skip
 _PLAN_WORDS = (
@@ -205,21 +206,21 @@ def clause(chance: Random, name: str, before: Clauses) -> FactClause:
     found = FactClause(
         name,
         kind,
-        some(chance, _CONCEPTS[kind], 2),
-        excluded=some(chance, _CONCEPTS[kind], 1) if chance.randrange(4) == 0 else (),
-        terms=some(chance, _WORDS[kind], 2) if chance.randrange(5) else (),
-        also=some(chance, _WORDS[kind], 2) if chance.randrange(3) == 0 else (),
+        some(chance, _CONCEPTS[kind], 3) if name != "a" else _CONCEPTS[kind][:2],
+        excluded=some(chance, _CONCEPTS[kind], 1) if chance.randrange(5) == 0 else (),
+        terms=some(chance, _WORDS[kind], 4) if chance.randrange(2) else (),
+        also=some(chance, _WORDS[kind], 1) if chance.randrange(6) == 0 else (),
     )
-    if chance.randrange(4) == 0:
-        text = test(chance, {**before, name: found}, {}, 1)
+    if chance.randrange(5) == 0:
+        text = a_test(chance, {**before, name: found}, {}, 1)
         found = replace(found, where=(sentence(text),))
     return found
 
 
-def test(chance: Random, clauses: Clauses, lets: dict[str, str], depth: int) -> str:
+def a_test(chance: Random, clauses: Clauses, lets: dict[str, str], depth: int) -> str:
     """A test of any shape; deeper ones are made of others."""
     if depth > 0 and chance.randrange(3):
-        inner = [test(chance, clauses, lets, depth - 1) for _ in range(chance.choice((2, 2, 3)))]
+        inner = [a_test(chance, clauses, lets, depth - 1) for _ in range(chance.choice((2, 2, 3)))]
         shape = chance.choice(("and", "or", "or", "not", "could be", "unsure whether"))
         if shape in ("and", "or"):
             return "(" + f" {shape} ".join(inner) + ")"
@@ -228,7 +229,8 @@ def test(chance: Random, clauses: Clauses, lets: dict[str, str], depth: int) -> 
 
 
 def leaf(chance: Random, clauses: Clauses, lets: dict[str, str]) -> str:
-    name = chance.choice(tuple(clauses))
+    name = chance.choice(("a", "b", *clauses))
+    name = name if name in clauses else "a"
     kind = clauses[name].kind
     shape = chance.randrange(10)
     words = ", ".join(some(chance, _WORDS.get(kind, ("not-answered",)), 2))
@@ -272,33 +274,55 @@ def let(chance: Random, clauses: Clauses) -> str:
     return chance.choice((f"days from {date} to today", f"latest {date}", f"earliest {date}", date))
 
 
+def bare(
+    name: str,
+    facts: tuple[FactClause, ...],
+    when: tuple[str, ...],
+    *,
+    per: tuple[str, ...] = (),
+    lets: dict[str, str] | None = None,
+    critical: str = "",
+) -> Rule:
+    """A rule with nothing but its logic."""
+    levels = [Level("info", sentence("otherwise"))]
+    if critical:
+        levels.insert(0, Level("critical", sentence(critical)))
+    return Rule(
+        id=name, title="made", version="1", status="", owner="", reviewed="", audience="",
+        hooks=HOOKS, off_on=(), default_on=True, tags=(), per=per, problem="made", facts=facts,
+        lets=tuple(
+            Formula(let, text, parse_value(text), Place()) for let, text in (lets or {}).items()
+        ),
+        when=tuple(sentence(text) for text in when),
+        unknown=UnknownPolicy(), remember="",
+        card=CardTemplate(tuple(levels), "", "", "", "", (), {}, (), (), ()),
+        evidence=(), false_positives=(), place=Place(),
+    )  # fmt: skip
+
+
+def book(*rules: Rule) -> Rulebook:
+    """A rulebook of made rules, with the words of the shipped pack."""
+    order = ProblemOrder("made", "", tuple(item.id for item in rules), ())
+    return replace(rulebook(), rules=rules, precedence=Precedence({"made": order}), digest="made")
+
+
 def rule(chance: Random, number: int) -> Rule:
     clauses: Clauses = {}
     for name in ("a", "b", "c", "d")[: chance.choice((1, 2, 3, 3, 4))]:
         clauses[name] = clause(chance, name, clauses)
     names = tuple(clauses)
     lets = {f"v{n}": let(chance, clauses) for n in range(chance.choice((0, 0, 1, 2)))}
-    levels = [("critical", test(chance, clauses, lets, 1)), ("info", "otherwise")]
-    card = CardTemplate(
-        tuple(Level(level, sentence(text)) for level, text in levels),  # type: ignore[arg-type]
-        "", "", "", "", (), {}, (), (), (),
-    )  # fmt: skip
-    per = tuple(chance.sample(names, min(len(names), chance.choice((0, 1, 1, 1, 2)))))
-    return Rule(
-        id=f"made.rule-{number}", title="made", version="1", status="", owner="", reviewed="",
-        audience="", hooks=HOOKS, off_on=(), default_on=True, tags=(), per=per, problem="made",
-        facts=tuple(clauses.values()),
-        lets=tuple(Formula(name, text, parse_value(text), Place()) for name, text in lets.items()),
-        when=tuple(
-            sentence(test(chance, clauses, lets, chance.choice((0, 1, 2, 3))))
-            for _ in range(chance.choice((1, 2, 3)))
-        ),
-        unknown=UnknownPolicy(), remember="", card=card, evidence=(), false_positives=(), place=Place(),
-    )  # fmt: skip
+    tests = range(chance.choice((1, 2, 3)))
+    return bare(
+        f"made.rule-{number}",
+        tuple(clauses.values()),
+        tuple(a_test(chance, clauses, lets, chance.choice((0, 1, 2, 3))) for _ in tests),
+        per=chance.choice(((), names[:1], names[:1], names[:1], names[:2], names[1:2])),
+        lets=lets,
+        critical=a_test(chance, clauses, lets, 1),
+    )
 
 
 def pack(chance: Random, count: int = 12) -> Rulebook:
-    """A rulebook of made rules, with the words of the shipped pack."""
-    rules = tuple(rule(chance, number) for number in range(count))
-    order = ProblemOrder("made", "", tuple(item.id for item in rules), ())
-    return replace(rulebook(), rules=rules, precedence=Precedence({"made": order}), digest="made")
+    """A rulebook of rules made by chance."""
+    return book(*(rule(chance, number) for number in range(count)))
