@@ -130,7 +130,7 @@ def test_a_disagreement_is_told_with_a_file_that_reproduces_it(
     network = found["durable"]["network"]
     assert network[0] == "surely bound to order: medication:MedicationRequest/d1"
     assert "possibly holds: medication:MedicationRequest/d1" not in network
-    assert {fact["key"] for fact in found["facts"]} == {"medication:MedicationRequest/d1"}
+    assert "medication:MedicationRequest/d1" in {fact["key"] for fact in found["facts"]}
     assert found["command"] == (
         "cds check INPUT --engine both --hook order-sign --as-of 2026-06-10T10:00:00-04:00"
     )
