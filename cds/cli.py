@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cds.cards.judge import Setting
     from cds.rulebook.model import Rulebook
     from cds.rulebook.site import Site
+    from cds.second.opinion import Engine
     from cds.values.problem import Problem
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
@@ -72,6 +73,12 @@ HookName = Annotated[
     ),
 ]
 PatientId = Annotated[str | None, typer.Option("--patient", help="Judge only this patient id.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine", help="reference, durable, or both: judge by both and compare.", metavar="ENGINE"
+    ),
+]
 Format = Annotated[str, typer.Option("--format", help="text or json (one line per patient).")]
 
 
@@ -140,6 +147,7 @@ def _setting(
     timezone: str | None,
     hook: str | None,
     patient: str | None,
+    engine: str = "reference",
 ) -> tuple[Setting, list[str]]:
     """What to judge by, and notes for people (a zone that was assumed)."""
     from cds.cards.judge import Setting
@@ -152,7 +160,25 @@ def _setting(
     assumed = timezone is None and not site.timezone
     notes = ["no time zone is configured: days are counted in UTC"] if assumed else []
     moment = _as_of(as_of, site_zone)
-    return Setting(_rulebook(rules, site), moment, site_zone, hook or "", patient or ""), notes
+    rulebook = _rulebook(rules, site)
+    chosen = _engine(engine, rulebook)
+    return Setting(rulebook, moment, site_zone, hook or "", patient or "", chosen), notes
+
+
+def _engine(name: str, rulebook: Rulebook) -> Engine:
+    """The engine of that name, if it can judge the rulebook."""
+    from cds.second.opinion import ENGINES, durable
+    from cds.second.problem import EngineError
+
+    found = next((engine for engine in ENGINES if engine == name), None)
+    if found is None:
+        raise Stop(f"--engine: '{name}' is not accepted; accepted: {', '.join(ENGINES)}")
+    if found != "reference":
+        try:
+            durable(rulebook)
+        except EngineError as error:
+            raise Stop(str(error)) from error
+    return found
 
 
 def _choice(value: str, allowed: tuple[str, ...], option: str) -> None:
@@ -171,6 +197,7 @@ def check(
     timezone: Zone = None,
     hook: HookName = None,
     patient: PatientId = None,
+    engine: EngineName = "reference",
     format: Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Judge records and print the cards.
@@ -180,7 +207,9 @@ def check(
     from cds.authoring.check import check_inputs
 
     _choice(format, ("text", "json"), "--format")
-    setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
+    setting, notes = _setting(
+        rules, config, enable, disable, as_of, timezone, hook, patient, engine
+    )
     raise typer.Exit(check_inputs(paths, setting, notes, as_json=format == "json"))
 
 
@@ -208,6 +237,7 @@ def audit(
         str, typer.Option("--hook", help="Hook to judge for [default: audit].", show_default=False)
     ] = "audit",
     patient: PatientId = None,
+    engine: EngineName = "reference",
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option("--format", help="text, or json (the content of summary.json).")
     ] = "text",
@@ -221,7 +251,9 @@ def audit(
     from cds.audit.run import audit as run_audit
 
     _choice(format, ("text", "json"), "--format")
-    setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
+    setting, notes = _setting(
+        rules, config, enable, disable, as_of, timezone, hook, patient, engine
+    )
     options = Options(
         out=out,
         workers=workers or _cores(),
@@ -306,10 +338,18 @@ def test(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="List passed scenarios too.")
     ] = False,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="reference, durable or both [default: both where both can run].",
+            metavar="ENGINE",
+        ),
+    ] = None,
     format: Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Run scenarios: every card must be listed, an unlisted one fails."""
-    from cds.authoring.bench import test_pack
+    from cds.authoring.bench import Running, test_pack
     from cds.rulebook.pack import shipped_pack
 
     _choice(format, ("text", "json"), "--format")
@@ -317,9 +357,18 @@ def test(
     if path is not None and not path.exists():
         raise Stop(f"{path}: there is no such file or folder")
     site = _site(config, enable, disable)
-    _rulebook(root, site)
+    rulebook = _rulebook(root, site)
+    chosen = _engine(engine or _best_engine(), rulebook)
     only = None if path is None or path.resolve() == root.resolve() else path
-    raise typer.Exit(test_pack(root, only, site, as_json=format == "json", verbose=verbose))
+    how = Running(as_json=format == "json", verbose=verbose, engine=chosen)
+    raise typer.Exit(test_pack(root, only, site, how))
+
+
+def _best_engine() -> Engine:
+    """Both engines where both can run."""
+    from cds.second.supervisor import unavailable
+
+    return "reference" if unavailable() else "both"
 
 
 def _pack_of(path: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""The shipped pack by its own scenarios: one case each, whatever `cds test` runs."""
+"""The shipped pack by its own scenarios: one case each, as `cds test` runs them: by both engines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import pytest
 from cds.authoring.scenario import Runner, Scenario, read_suite
 from cds.rulebook.pack import shipped_pack
 from cds.rulebook.site import Site
+from cds.second.opinion import Engine
+from cds.second.supervisor import unavailable
 
+BOTH: Engine = "reference" if unavailable() else "both"
 SUITE = read_suite(shipped_pack())
-RUNNER = Runner(SUITE, Site())
+RUNNER = Runner(SUITE, Site(), BOTH)
 
 
 def test_the_scenario_files_can_be_read() -> None:

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import IO
 
 FINDINGS, SUMMARY, PROBLEMS = "findings.ndjson", "summary.json", "problems.ndjson"
+DISAGREEMENTS = "disagreements.ndjson"
+"""What two engines say differently; there only if they do."""
 
 
 class AuditError(Exception):
@@ -48,7 +50,7 @@ class Output:
             self._made = not self.folder.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             self.scratch = Path(tempfile.mkdtemp(prefix=".audit-", dir=self.folder))
-            for name in (FINDINGS, PROBLEMS, SUMMARY):
+            for name in (FINDINGS, PROBLEMS, DISAGREEMENTS, SUMMARY):
                 file = (self.scratch / name).open("wb")
                 self._files[name] = self._stack.enter_context(file)
         except OSError as error:
@@ -64,7 +66,9 @@ class Output:
         """Gives the files their names; the summary last, so that where it is, all is."""
         self._stack.close()
         for name in self._files:
-            (self.scratch / name).replace(self.folder / name)
+            file = self.scratch / name
+            if name != DISAGREEMENTS or file.stat().st_size:
+                file.replace(self.folder / name)
 
     def __exit__(
         self,

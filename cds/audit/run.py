@@ -19,7 +19,15 @@ import msgspec
 
 from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
 from cds.audit.inputs import Export, Gathered, Record, gather
-from cds.audit.output import FINDINGS, PROBLEMS, SUMMARY, AuditError, Output, check_folder
+from cds.audit.output import (
+    DISAGREEMENTS,
+    FINDINGS,
+    PROBLEMS,
+    SUMMARY,
+    AuditError,
+    Output,
+    check_folder,
+)
 from cds.audit.pool import Job, JobError, Lost, Pool
 from cds.audit.progress import Bar
 from cds.audit.report import print_summary
@@ -88,7 +96,7 @@ def audit(paths: list[str], setting: Setting, options: Options) -> int:
     except (JobError, OSError) as error:
         raise AuditError(f"the audit cannot go on: {error}") from error
     print_summary(summary, options, time.monotonic() - started)
-    return FAILED if run.tally.unreadable else DONE
+    return FAILED if run.tally.unreadable or run.tally.undecided_by_engines else DONE
 
 
 @dataclass(slots=True)
@@ -143,6 +151,7 @@ class _Run:
     def _write(self, outcome: Outcome) -> None:
         self.output.write(FINDINGS, outcome.findings)
         self.output.write(PROBLEMS, outcome.problems)
+        self.output.write(DISAGREEMENTS, outcome.disagreements)
         self.tally.merge(outcome.tally)
 
     # -- records ----------------------------------------------------------------------------------

@@ -56,8 +56,9 @@ class Tally:
 
     def add_review(self, review: Review, rulebook: Rulebook) -> None:
         """Counts one patient."""
-        if review.problems:
-            self.deceased += 1
+        if review.problems and not review.verdicts:
+            # Not judged: deceased, or an engine failed, which its problem tells.
+            self.deceased += any(problem.kind == "patient" for problem in review.problems)
             return
         self.judged += 1
         for verdict in review.verdicts:
@@ -86,6 +87,11 @@ class Tally:
 
     def add_problem(self, problem: Problem) -> None:
         self.problems[problem.kind, problem.severity.value] += 1
+
+    @property
+    def undecided_by_engines(self) -> bool:
+        """Whether an engine failed for somebody, or two of them disagree."""
+        return any(self.problems[kind, "error"] for kind in ("engine", "disagreement"))
 
     def merge(self, other: Tally) -> None:
         """Adds the counts of a later chunk."""

@@ -14,6 +14,7 @@ from cds.audit.spill import Partition, Runs, Spill
 from cds.audit.stream import DamageError, Line, TooLong, read_lines
 from cds.audit.tally import Tally
 from cds.cards.judge import Setting, judge, read_input, reader_of
+from cds.cards.wire import encode
 from cds.chart.document import MAX_BYTES
 from cds.chart.export import marked, owners_of_line, read_record, tell_each
 from cds.chart.model import Coverage
@@ -31,6 +32,7 @@ class Outcome:
 
     findings: list[bytes] = field(default_factory=list)
     problems: list[bytes] = field(default_factory=list)
+    disagreements: list[bytes] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
     def tell(self, problem: Problem, name: str, patient: str = "") -> None:
@@ -63,6 +65,8 @@ class Outcome:
                 self.tally.add_finding(finding, said)
             for problem in item.problems:
                 self.tell(problem, name, item.patient)
+            for found in item.disagreements:
+                self.disagreements.append(encode({"input": name, **found.as_json()}) + b"\n")
             for medication in review.unclassified:
                 self.tell(_unclassified(name, medication), name, item.patient)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from cds.authoring.disagreement import Disagreements
 from cds.authoring.scenario import Outcome, Runner, read_suite
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
 from cds.rulebook.pack import read_pack
 from cds.rulebook.site import Site
+from cds.second.opinion import Engine
 from cds.values.problem import Problem, Severity
 
 
@@ -45,23 +48,38 @@ def _github(problem: Problem) -> str:
     return f"::{level} {where}::{problem.what}"
 
 
-def test_pack(root: Path, only: Path | None, site: Site, *, as_json: bool, verbose: bool) -> int:
-    """Runs the scenarios and prints what failed; 1 when one failed or none was found."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How scenarios are run and told."""
+
+    as_json: bool = False
+    verbose: bool = False
+    engine: Engine = "reference"
+
+
+def test_pack(root: Path, only: Path | None, site: Site, how: Running) -> int:
+    """Runs the scenarios and prints what failed; 1 when one failed or none was found.
+
+    With both engines a scenario fails too if they disagree about it.
+    """
     suite = read_suite(root, only)
-    runner = Runner(suite, site)
+    runner = Runner(suite, site, how.engine)
+    disagreements = Disagreements(Path.cwd())
     failed = 0
     console = out()
     for problem in suite.problems:
         err().print(Text(problem.render(), style="red"))
     for outcome in progress(runner.run_all(), len(suite.scenarios)):
         failed += not outcome.passed
-        if as_json:
+        if outcome.judged is not None:
+            disagreements.add([outcome.judged], runner.document(outcome.scenario))
+        if how.as_json:
             write_line(_outcome_as_json(outcome))
-        elif verbose or not outcome.passed:
+        elif how.verbose or not outcome.passed:
             _print_outcome(outcome, console)
     total = len(suite.scenarios)
     line = f"{total - failed} passed, {failed} failed of {total} scenarios"
-    (err() if as_json else console).print(line)
+    (err() if how.as_json else console).print(line)
     return FAILED if failed or suite.problems or not total else DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -13,6 +14,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from cds.authoring.disagreement import Disagreements
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, said, write_line
 from cds.cards.describe import checked_line
 from cds.cards.judge import Judged, Setting, judge, read_input
@@ -29,11 +31,13 @@ _NOT_JUDGED = "judging"
 
 
 def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_json: bool) -> int:
-    """Prints the cards of every input; 1 when an input could not be read."""
+    """Prints the cards of every input; 1 when an input could not be read, or engines disagree."""
     tally = Tally(setting)
+    disagreements = Disagreements(Path.cwd())
     for given, read in progress(read_all(expand_paths(paths), setting), len(paths)):
         charts, judged = judge_each(read, given.name, setting)
         tally.add(charts, judged)
+        disagreements.add(judged, given.data if len(judged) == 1 else b"")
         if as_json:
             _write_judged(given, charts, judged)
         else:
@@ -41,7 +45,7 @@ def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_jso
     if setting.patient and not tally.patients:
         notes = [*notes, f"--patient: no input holds a patient '{setting.patient}'"]
     tally.report(notes, as_json=as_json)
-    return FAILED if tally.unreadable else DONE
+    return FAILED if tally.unreadable or tally.unjudged or disagreements.count else DONE
 
 
 def read_all(names: list[str], setting: Setting) -> Iterator[tuple[Input, Charts | None]]:
@@ -141,7 +145,8 @@ def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
     console.rule(said(headline(item)), align="left")
     for card in item.answer.cards:
         console.print(render_card(card))
-    if not item.answer.cards:
+    unjudged = any(problem.kind == "engine" for problem in review.problems)
+    if not item.answer.cards and not (unjudged and not review.verdicts):
         console.print("  No cards.")
         checked = checked_line(review, setting.rulebook)
         console.print(Padding(Markdown(checked), (0, 2)))
@@ -179,7 +184,7 @@ class Tally:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.inputs = self.patients = self.unreadable = self.problems = 0
+        self.inputs = self.patients = self.unreadable = self.problems = self.unjudged = 0
         self.cards: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.unclassified: list[str] = []
@@ -197,6 +202,7 @@ class Tally:
         for item in judged:
             self.patients += 1
             self.problems += len(item.problems)
+            self.unjudged += any(problem.kind == "engine" for problem in item.problems)
             self.cards.update(
                 f"{found.finding.rule.id}:{found.finding.indicator}" for found in item.answer.drawn
             )

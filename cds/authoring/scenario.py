@@ -15,6 +15,8 @@ from cds.rulebook.document import Node, read_document
 from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import RulebookError, load_rulebook
 from cds.rulebook.site import Site
+from cds.second.opinion import Engine
+from cds.second.problem import EngineError
 from cds.values.moment import read_instant, zone
 from cds.values.problem import Place, Problem
 
@@ -173,21 +175,30 @@ class Runner:
 
     suite: Suite
     site: Site
+    engine: Engine = "reference"
+
+    def document(self, scenario: Scenario) -> bytes:
+        """The FHIR JSON that a scenario stands for. Raises ShorthandError, ValueError."""
+        return encode(expand(scenario.body, self.suite.fixtures, self.suite.defaults))
 
     def run(self, scenario: Scenario) -> Outcome:
         """The outcome; whatever goes wrong is a failure with a reason, never an exception."""
         try:
-            document = expand(scenario.body, self.suite.fixtures, self.suite.defaults)
+            document = self.document(scenario)
             setting = self._setting(scenario)
         except (ShorthandError, ValueError) as error:
             return Outcome(scenario, (str(error),))
         except RulebookError as error:
             return Outcome(scenario, tuple(problem.render() for problem in error.problems))
-        charts = read_input(encode(document), scenario.name, setting)
-        judged = list(judge(charts, scenario.name, setting))
+        charts = read_input(document, scenario.name, setting)
+        try:
+            judged = list(judge(charts, scenario.name, setting))
+        except EngineError as error:
+            return Outcome(scenario, tuple(problem.render() for problem in error.problems))
         if len(judged) != 1:
             return Outcome(scenario, (f"{len(judged)} patients were judged, not one",))
-        return Outcome(scenario, tuple(_failures(scenario, judged[0])), judged[0])
+        failures = (*_failures(scenario, judged[0]), *_engine_failures(judged[0]))
+        return Outcome(scenario, failures, judged[0])
 
     def run_all(self) -> Iterator[Outcome]:
         for scenario in self.suite.scenarios:
@@ -198,7 +209,9 @@ class Runner:
         site_zone = zone(str(body.get("timezone", "UTC")))
         as_of = read_instant(str(body.get("as-of", "")), site_zone)
         hook = str(body.get("hook", "")) if body.get("hook") == "audit" else ""
-        return Setting(_rulebook(self.suite.root, self._site(body)), as_of, site_zone, hook, "p1")
+        return Setting(
+            _rulebook(self.suite.root, self._site(body)), as_of, site_zone, hook, "p1", self.engine
+        )
 
     def _site(self, body: Mapping[str, object]) -> Site:
         parameters = body.get("parameters", {})
@@ -250,6 +263,13 @@ def _failures(scenario: Scenario, judged: Judged) -> Iterator[str]:
     for phrase in scenario.problems:
         if phrase not in told:
             yield f"no problem says: {phrase}"
+
+
+def _engine_failures(judged: Judged) -> Iterator[str]:
+    """What an engine could not judge, and what two of them disagree about."""
+    for problem in judged.problems:
+        if problem.kind in ("engine", "disagreement"):
+            yield problem.what
 
 
 def _summary_of(rule: str, found: Answer) -> str:

@@ -15,8 +15,9 @@ from cds.chart.model import Chart
 from cds.chart.reader import Charts, Reader
 from cds.engine.frame import Hook
 from cds.engine.needs import interest
-from cds.engine.review import review
 from cds.rulebook.model import Rulebook
+from cds.second.comparison import Disagreement
+from cds.second.opinion import Engine, Opinion, judged_by
 from cds.values.problem import Problem
 
 
@@ -29,6 +30,7 @@ class Setting:
     zone: ZoneInfo
     hook: str = ""
     patient: str = ""
+    engine: Engine = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Judged:
     patient: str
     answer: Answer
     problems: tuple[Problem, ...]
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 def read_input(data: bytes, name: str, setting: Setting) -> Charts:
@@ -69,17 +72,19 @@ def judge(charts: Charts, name: str, setting: Setting) -> Iterator[Judged]:
     for chart in charts.charts:
         if setting.patient and chart.patient.id != setting.patient.removeprefix("Patient/"):
             continue
-        found = judge_chart(chart, charts.call, setting)
-        told = tuple(sorted({*problems, *chart.problems, *found.review.problems}))
-        yield Judged(name, chart.patient.id, found, told)
+        opinion = judge_chart(chart, charts.call, setting)
+        found = answer(opinion.review, setting.rulebook)
+        differences = [item.problem for item in opinion.disagreements]
+        told = {*problems, *chart.problems, *opinion.review.problems, *differences}
+        yield Judged(name, chart.patient.id, found, tuple(sorted(told)), opinion.disagreements)
         problems = ()
 
 
-def judge_chart(chart: Chart, call: Call | None, setting: Setting) -> Answer:
-    """The answer for one chart."""
+def judge_chart(chart: Chart, call: Call | None, setting: Setting) -> Opinion:
+    """The review of one chart, by the engine of the setting."""
     hook = Hook(setting.hook or _hook(chart, call), call.selections if call is not None else None)
     as_of = setting.as_of.astimezone(setting.zone)
-    return answer(review(chart, setting.rulebook, hook, as_of), setting.rulebook)
+    return judged_by(setting.engine, chart, setting.rulebook, hook, as_of)
 
 
 def _hook(chart: Chart, call: Call | None) -> str:

@@ -22,6 +22,11 @@ from cds.values.quantity import Quantity
 _MAX_DAYS = 36_500
 
 
+def exists(record: MedicationRecord, clock: Clock) -> bool:
+    """Whether the entry was on the record at the moment of judging."""
+    return record.drafted or record.recorded is None or record.recorded.first <= clock.now
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Applies the pack's table at one moment."""
@@ -32,7 +37,7 @@ class Judge:
 
     def judge(self, course: Course, profile: Profile | None) -> Exposure:
         """The course's spans, after stop dates, caps and denials."""
-        known = [record for record in course.records if self._exists(record)]
+        known = [record for record in course.records if exists(record, self.clock)]
         others = [self._read(record, profile, ()) for record in known if not _is_order(record)]
         orders = [
             self._read(record, profile, tuple(others)) for record in known if _is_order(record)
@@ -50,10 +55,6 @@ class Judge:
                 item.row is not None and item.row.counts_as == "draft" for item in readings
             ),
         )
-
-    def _exists(self, record: MedicationRecord) -> bool:
-        """Whether the entry was on the record at the moment of judging."""
-        return record.drafted or record.recorded is None or record.recorded.first <= self.clock.now
 
     # -- one entry --------------------------------------------------------------------------------
 

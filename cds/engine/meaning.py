@@ -159,11 +159,7 @@ class Meanings(Lexicon):
         found = scope.sheet.bound.get(key) if not clause.where else None
         unseen: tuple[str, ...] = ()
         if found is None:
-            candidates = self._candidates(clause, scope.sheet)
-            room = max(_LEAST_LOOKED_AT, _MOST_PAIRS // (len(candidates) or 1))
-            if clause.where and len(candidates) > room:
-                unseen = (f"{len(candidates) - room} of {len(candidates)} entries",)
-                candidates = candidates[:room]
+            candidates, unseen = self.looked_at(clause, scope.sheet)
             found = tuple(
                 Bound(scope.sheet.judged(fact), truth)
                 for fact in candidates
@@ -175,6 +171,17 @@ class Meanings(Lexicon):
         reasons = unseen + self.unanswered(clause, scope.sheet)
         if reasons:
             scope.unanswered[clause.name] = reasons
+
+    def looked_at(
+        self, clause: FactClause, sheet: Sheet
+    ) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+        """The facts that a clause is asked of, and what is to be said of those that it is not."""
+        candidates = self._candidates(clause, sheet)
+        room = max(_LEAST_LOOKED_AT, _MOST_PAIRS // (len(candidates) or 1))
+        if not clause.where or len(candidates) <= room:
+            return candidates, ()
+        unseen = f"{len(candidates) - room} of {len(candidates)} entries"
+        return candidates[:room], (unseen,)
 
     def passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
         """The facts of the clause's class that are in none of its states (for explanations)."""
@@ -225,14 +232,14 @@ class Meanings(Lexicon):
     def _of_concept(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
         if not clause.concepts or clause.kind == "patient":
             return Truth.YES
-        found = any_of(self._concept(scope, fact, concept) for concept in clause.concepts)
+        found = any_of(self.concept(scope, fact, concept) for concept in clause.concepts)
         if found is Truth.NO:
             return found
         return min(
-            found, negate(any_of(self._concept(scope, fact, word) for word in clause.excluded))
+            found, negate(any_of(self.concept(scope, fact, word) for word in clause.excluded))
         )
 
-    def _concept(self, scope: Scope, fact: Fact, concept: str) -> Truth:
+    def concept(self, scope: Scope, fact: Fact, concept: str) -> Truth:
         """A value set; or a term, where the pack defines the class by more than codes."""
         if self._meanings.get((fact.kind, concept)) is Meaning.TERM:
             return self.is_word(scope, fact, concept)

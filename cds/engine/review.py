@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from itertools import islice, product
@@ -33,6 +33,10 @@ _MIN_BINDINGS = 20
 _MAX_LOOKS = 100_000
 
 
+Judge = Callable[[tuple[Agenda, ...], Sheet, frozenset[str]], tuple[Verdict, ...]]
+"""Who gives each rule's verdict on a sheet; the keys are of findings that were shown before."""
+
+
 class Evaluator:
     """A rulebook compiled once, ready to judge any number of charts."""
 
@@ -41,7 +45,7 @@ class Evaluator:
         self.meanings = Meanings(rulebook)
         self._by_hook: dict[str, tuple[Agenda, ...]] = {}
 
-    def _agendas(self, hook: str) -> tuple[Agenda, ...]:
+    def agendas(self, hook: str) -> tuple[Agenda, ...]:
         """The rules that speak on a hook, each with its questions in order."""
         found = self._by_hook.get(hook)
         if found is None:
@@ -51,58 +55,83 @@ class Evaluator:
         return found
 
     def review(
-        self, chart: Chart, hook: Hook, as_of: datetime, shown: frozenset[str] = frozenset()
+        self,
+        chart: Chart,
+        hook: Hook,
+        as_of: datetime,
+        shown: frozenset[str] = frozenset(),
+        judge: Judge | None = None,
     ) -> Review:
         """The verdict of every rule of the hook on the chart, as it was known at ``as_of``.
 
         ``as_of`` is an aware instant in the site's zone; ``shown`` are keys of findings that a rule
         with a memory must not repeat. A deceased patient is not judged; the problem says so.
+        ``judge`` is who decides, if not this evaluator.
         """
         clock = Clock(as_of)
         problems = _deceased(chart, clock)
         if problems:
             return Review(chart, hook, clock, (), (), problems)
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
-        verdicts = tuple(self._judge(each, sheet, shown) for each in self._agendas(hook.name))
+        verdicts = (judge or self._judge_all)(self.agendas(hook.name), sheet, shown)
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet))
 
     # -- one rule ---------------------------------------------------------------------------------
 
+    def _judge_all(
+        self, agendas: tuple[Agenda, ...], sheet: Sheet, shown: frozenset[str]
+    ) -> tuple[Verdict, ...]:
+        return tuple(self._judge(each, sheet, shown) for each in agendas)
+
     def _judge(self, agenda: Agenda, sheet: Sheet, shown: frozenset[str]) -> Verdict:
-        rule = agenda.rule
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
-        if gate is Truth.NO or not all(base.sets.get(name) for name in rule.per):
-            return self._without_subject(agenda, base, gate)
+        if gate is not Truth.NO and all(base.sets.get(name) for name in agenda.rule.per):
+            scopes = _bindings(agenda.rule, base)
+            judged = ((scope, self._truth(agenda, base, scope)) for scope in scopes)
+            return self.verdict(agenda, base, shown, judged)
+        if gate is not Truth.NO:
+            gate = min(gate, self._truth(agenda, base, base))
+        return self.without_subject(agenda, base, gate)
+
+    def verdict(
+        self,
+        agenda: Agenda,
+        base: Scope,
+        shown: frozenset[str],
+        judged: Iterable[tuple[Scope, Truth]],
+    ) -> Verdict:
+        """What follows of a rule from how sure it is of each combination of what it is about.
+
+        ``base`` has facts for all of it; combinations that are a no may be left out.
+        """
+        rule = agenda.rule
         findings: list[Finding] = []
         missing: dict[str, None] = {}
         strongest, undecided = Truth.NO, False
-        for scope in _bindings(rule, base):
-            truth = self._truth(agenda, base, scope)
+        for scope, truth in judged:
             strongest = max(strongest, truth)
             if truth is Truth.UNKNOWN:
                 undecided = True
                 missing |= dict.fromkeys(self._trace(agenda, base, scope, truth).reasons())
             if truth is Truth.YES:
                 finding = self._finding(rule, scope, self._trace(agenda, base, scope, truth))
-                if _is_selected(finding, sheet.hook) and not (
+                if _is_selected(finding, base.sheet.hook) and not (
                     rule.remember and finding.key in shown
                 ):
                     findings.append(finding)
-        for reason in _not_judged(rule, base):
+        for reason in not_judged(rule, base):
             strongest, undecided = max(strongest, Truth.UNKNOWN), True
             missing.setdefault(reason)
         explain = partial(self._explain, agenda, base)
         return Verdict(rule, strongest, tuple(findings), tuple(missing), undecided, explain)
 
-    def _without_subject(self, agenda: Agenda, base: Scope, gate: Truth) -> Verdict:
+    def without_subject(self, agenda: Agenda, base: Scope, gate: Truth) -> Verdict:
         """Something is missing that the rule is about: no, or unknown where nobody answered.
 
         It stays no where one of its tests is no whatever was not seen.
         """
-        if gate is not Truth.NO:
-            gate = min(gate, self._truth(agenda, base, base))
         explain = partial(self._explain_gates, agenda, base)
         missing = explain()[0].reasons() if gate is Truth.UNKNOWN else ()
         return Verdict(agenda.rule, gate, (), missing, gate is Truth.UNKNOWN, explain)
@@ -173,7 +202,7 @@ class Evaluator:
                 traces.append(self._trace(agenda, base, scope, truth))
         traces += [
             Step(agenda.rule.title, Truth.UNKNOWN, missing=(reason,))
-            for reason in _not_judged(agenda.rule, base)
+            for reason in not_judged(agenda.rule, base)
         ]
         return tuple(traces)
 
@@ -287,22 +316,32 @@ def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
     """One scope for each combination of the facts that make one finding each."""
     choices = [base.sets[name] for name in rule.per]
     others = {name: found for name, found in base.sets.items() if name not in rule.per}
-    for combination in islice(product(*choices), _most_bindings(rule, base)):
-        scope = base.inner(dict(zip(rule.per, combination, strict=True)))
-        scope.sets, scope.lets = others, {}
-        yield scope
+    for combination in islice(product(*choices), most_bindings(rule, base)):
+        yield one_of(rule, base, combination, others)
 
 
-def _not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
+def one_of(
+    rule: Rule,
+    base: Scope,
+    combination: tuple[Bound, ...],
+    others: dict[str, tuple[Bound, ...]],
+) -> Scope:
+    """The scope of one combination; ``others`` are the sets of what the rule is not about."""
+    scope = base.inner(dict(zip(rule.per, combination, strict=True)))
+    scope.sets, scope.lets = others, {}
+    return scope
+
+
+def not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
     """What is to be said of the combinations beyond the most that are judged."""
     combinations = prod(len(base.sets[name]) for name in rule.per)
-    most = _most_bindings(rule, base)
+    most = most_bindings(rule, base)
     if combinations <= most:
         return ()
     return (f"{combinations - most} of {combinations} combinations were not judged",)
 
 
-def _most_bindings(rule: Rule, base: Scope) -> int:
+def most_bindings(rule: Rule, base: Scope) -> int:
     """So many combinations are judged: a bound on the work, not on what a real record holds."""
     facts = sum(len(base.sets[name]) for name in rule.per) or 1
     return min(_MAX_BINDINGS, max(_MIN_BINDINGS, _MAX_LOOKS // facts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -12,11 +12,12 @@ from cds.chart.model import (
     ConditionRecord,
     Course,
     Coverage,
+    MedicationRecord,
     OperationRecord,
     ResultRecord,
     StatementRecord,
 )
-from cds.engine.exposure import Judge
+from cds.engine.exposure import Judge, exists
 from cds.engine.fact import Bound, Fact
 from cds.engine.frame import Clock, Hook
 from cds.engine.planned import judge_operation, with_bookings
@@ -79,7 +80,7 @@ class Sheet:
         chart = self.chart
         match kind:
             case "medication":
-                return [self._medication(course) for course in chart.courses]
+                return self._medications()
             case "procedure":
                 return self._procedures()
             case "source":
@@ -128,10 +129,15 @@ class Sheet:
 
     # -- medication -------------------------------------------------------------------------------
 
-    def _medication(self, course: Course) -> Fact:
-        names = [
-            record.classification.name for record in course.records if record.classification.name
-        ]
+    def _medications(self) -> Iterator[Fact]:
+        """A fact for each course of which an entry was on the record at the moment."""
+        for course in self.chart.courses:
+            records = tuple(record for record in course.records if exists(record, self.clock))
+            if records:
+                yield self._medication(course, records)
+
+    def _medication(self, course: Course, records: tuple[MedicationRecord, ...]) -> Fact:
+        names = [record.classification.name for record in records if record.classification.name]
         name = (
             min(names, key=lambda text: (len(text), text))
             if names
@@ -141,9 +147,9 @@ class Sheet:
             "medication",
             name,
             course,
-            course.records,
+            records,
             self.readers("medication"),
-            tuple(record.classification for record in course.records),
+            tuple(record.classification for record in records),
         )
 
     def judged(self, fact: Fact) -> Fact:

@@ -10,9 +10,12 @@ from cds.authoring.scenario import Runner, Scenario, read_suite
 from cds.cards.answer import response
 from cds.rulebook.pack import read_pack
 from cds.rulebook.site import Site
+from cds.second.opinion import Engine
+from cds.second.supervisor import unavailable
 from cds.values.problem import Problem
 from tests.records import CONTRAST, ROOT, Json, cards_of, judged, person, request, resource, setting
 
+BOTH: Engine = "reference" if unavailable() else "both"
 SUITE = read_suite(CONTRAST)
 
 
@@ -29,7 +32,7 @@ def test_it_is_clean() -> None:
     "scenario", SUITE.scenarios, ids=lambda found: f"{found.place.file}: {found.name}"
 )
 def test_scenario(scenario: Scenario) -> None:
-    outcome = Runner(SUITE, Site()).run(scenario)
+    outcome = Runner(SUITE, Site(), BOTH).run(scenario)
     assert outcome.passed, "\n".join(outcome.failures)
 
 
@@ -40,7 +43,7 @@ def test_a_scenario_that_expects_something_else_fails() -> None:
         wrong = Scenario(
             good.name, good.rule, good.place, good.body, cards, (), ("never said",), (), ()
         )
-        failures = Runner(SUITE, Site()).run(wrong).failures
+        failures = Runner(SUITE, Site(), BOTH).run(wrong).failures
         assert len(failures) >= 2
         assert "no card says: never said" in failures
 

@@ -1,0 +1,87 @@
+"""Two engines, one rule tree: they say the same of every example and of made-up charts and rules.
+
+(The scenarios of both packs run under both engines where they run: tests/test_pack.py, tests/packs.)
+``CDS_FUZZ=100`` makes the made-up ones a hundred times as many.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cds.cards.judge import judge, read_input
+from cds.chart.model import Chart
+from cds.second.opinion import Engine
+from tests.records import ROOT, card_bytes, setting
+from tests.second.durable import HOOKS, differences, engine, needs_durable, opinion, shipped, wrong
+from tests.second.generated import chart, pack
+
+pytestmark = needs_durable
+
+LONG = int(os.environ.get("CDS_FUZZ", "1"))
+ENGINES: tuple[Engine, ...] = ("reference", "durable", "both")
+EXAMPLES = sorted(
+    path
+    for folder in (ROOT / "fhir_examples").iterdir()
+    if folder.is_dir()
+    for path in folder.iterdir()
+    if path.suffix in (".json", ".ndjson", ".gz")
+)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_examples_give_the_same_cards(path: Path) -> None:
+    found = {}
+    for name in ENGINES:
+        by = replace(setting(), engine=name)
+        judged = list(judge(read_input(path.read_bytes(), path.name, by), path.name, by))
+        assert judged
+        assert "engine" not in {problem.kind for item in judged for problem in item.problems}
+        assert not any(item.disagreements for item in judged)
+        found[name] = card_bytes(judged)
+    assert found["reference"] == found["durable"] == found["both"]
+
+
+# -- what chance makes ---------------------------------------------------------------------------
+
+# Numbers that once found something: an entry of later days that one rule bound and another did not;
+# sessions in which nothing fired; a condition on a fact that had not been judged.
+KEPT_CHARTS = (25,)
+KEPT_PACKS = (1, 3, 4)
+
+
+@settings(max_examples=100 * LONG, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False), st.sampled_from(HOOKS))
+def test_made_up_charts_by_the_whole_pack(chance: Random, hook: str) -> None:
+    assert wrong(opinion(chart(chance), shipped(), hook)) == []
+
+
+@settings(max_examples=6 * LONG, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False))
+def test_made_up_charts_by_made_up_rules(chance: Random) -> None:
+    with engine(pack(chance)) as by:
+        assert list(differences(made(chance, 15), by)) == []
+
+
+@pytest.mark.parametrize("number", KEPT_CHARTS)
+def test_a_chart_that_once_found_something(number: int) -> None:
+    chance = Random(number)
+    found = chart(chance)
+    assert list(differences(((found, hook) for hook in HOOKS), shipped())) == []
+
+
+@pytest.mark.parametrize("number", KEPT_PACKS)
+def test_a_pack_that_once_found_something(number: int) -> None:
+    chance = Random(number)
+    with engine(pack(chance)) as by:
+        assert list(differences(made(chance, 25), by)) == []
+
+
+def made(chance: Random, count: int) -> list[tuple[Chart, str]]:
+    return [(chart(chance), chance.choice(HOOKS)) for _ in range(count)]

@@ -1,0 +1,97 @@
+"""What the network can hold, and what it refuses: by name, when a rulebook is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from cds.rulebook.model import FactClause, Rulebook
+from cds.second.engine import DurableEngine
+from cds.second.problem import EngineError
+from cds.second.wiring import wire
+from tests.records import rulebook
+from tests.second.durable import HOOKS, engine, needs_durable, opinion, wrong
+from tests.second.generated import bare, book, sentence
+from tests.second.test_child import CHART
+
+pytestmark = needs_durable
+
+
+def copies(count: int) -> Rulebook:
+    """The shipped rules so many times, each copy under ids of its own."""
+    original = rulebook()
+    rules = [
+        replace(rule, id=rule.id if not number else f"{rule.id}-{number}")
+        for number in range(count)
+        for rule in original.rules
+    ]
+    problems = {
+        name: replace(order, rules=tuple(rule.id for rule in rules if rule.problem == name))
+        for name, order in original.precedence.problems.items()
+    }
+    precedence = replace(original.precedence, problems=problems)
+    return replace(original, rules=tuple(rules), precedence=precedence, digest=str(count))
+
+
+def test_a_pack_of_three_times_forty_five_rules_is_divided_and_judged() -> None:
+    many = copies(9)
+    assert len(many.rules) >= 3 * 45
+    with engine(many) as by:
+        wired = wire(by.plan.productions, by.plan.outputs)
+        assert len(wired.rulesets) > 9
+        assert sum(map(len, wired.rulesets)) == len(by.plan.productions)
+        for hook in HOOKS:
+            found = opinion(CHART, by, hook)
+            assert wrong(found) == []
+            if hook == "order-sign":
+                fired = [finding.rule.id for finding in found.review.findings]
+                assert len(fired) == 9
+        assert by.supervisor.started == 1
+
+
+DRUGS = tuple(FactClause(name, "medication", ("opioid",), terms=("current",)) for name in "abcdef")
+
+
+def test_a_test_of_more_facts_than_a_row_holds_is_refused_by_name() -> None:
+    text = "a.start is before b.start + days from c.start to d.start + days from e.start to f.start"
+    with pytest.raises(EngineError) as error:
+        DurableEngine(made(DRUGS, text))
+    (problem,) = error.value.problems
+    assert problem.what == (
+        "made.rule: the durable engine cannot judge this rule: "
+        f"when: {text}: a test speaks of a, b, c, d, e, f at once, more than 4"
+    )
+    assert problem.kind == "engine"
+
+
+def test_a_condition_on_a_later_fact_is_refused_by_name() -> None:
+    early = replace(DRUGS[0], where=(sentence("a.start is before b.start"),))
+    with pytest.raises(EngineError) as error:
+        DurableEngine(made((early, DRUGS[1]), "a and b"))
+    assert "facts: a: where: a.start is before b.start: 'b' stands after 'a'" in str(error.value)
+
+
+def made(facts: tuple[FactClause, ...], *when: str, per: tuple[str, ...] = ()) -> Rulebook:
+    return book(bare("made.rule", facts, when, per=per))
+
+
+@pytest.mark.parametrize("alternatives", [2, 16, 17, 40])
+def test_a_test_of_many_alternatives(alternatives: int) -> None:
+    """More than a row has columns: they are divided over several."""
+    words = [f"a.start is before today - {number} days" for number in range(alternatives)]
+    with engine(made(DRUGS[:1], " or ".join(words), per=("a",))) as by:
+        found = opinion(CHART, by)
+        assert wrong(found) == []
+        assert len(found.review.findings) == 1
+
+
+@pytest.mark.parametrize("names", [2, 4, 6])
+def test_a_test_that_joins_many_names(names: int) -> None:
+    facts = DRUGS[:names]
+    pairs = [f"{one.name}.name matches {other.name}.name" for one, other in pairwise(facts)]
+    with engine(made(facts, *(clause.name for clause in facts), *pairs)) as by:
+        found = opinion(CHART, by)
+        assert wrong(found) == []
+        assert len(found.review.findings) == 1
