@@ -2,10 +2,10 @@
 
     python benchmarks/engines.py [--patients N] [--charts N]
 
-Charts are those that the tests make by chance, read once; what is timed is judging alone. The second
-engine's time is divided: what this process does (the shared words and values, the rows), and how long
-it waits for the child. Then --patients patients go through one child that is never replaced, and its
-memory is printed along the way.
+Charts are those that the tests make by chance, read once; what is timed is judging alone. The
+second engine's time is divided: what this process does (the shared words and values, the rows), and
+how long it waits for the child. Then --patients patients go through one child that is never
+replaced, and its memory is printed along the way.
 """
 
 from __future__ import annotations
@@ -76,11 +76,9 @@ def side_by_side(charts: list[tuple[Chart, Hook]]) -> None:
         f"productions; {disagreeing} disagreements"
     )
     for name, times in (("reference", first), ("durable", second)):
-        ordered = sorted(times)
-        print(
-            f"{name:10} median {statistics.median(times) * 1e3:7.3f} ms   mean "
-            f"{statistics.mean(times) * 1e3:7.3f} ms   p99 {ordered[len(ordered) * 99 // 100] * 1e3:7.3f} ms"
-        )
+        middle, mean = statistics.median(times) * 1e3, statistics.mean(times) * 1e3
+        last = sorted(times)[len(times) * 99 // 100] * 1e3
+        print(f"{name:10} median {middle:7.3f} ms   mean {mean:7.3f} ms   p99 {last:7.3f} ms")
     count = len(charts)
     print(
         f"durable / reference {sum(second) / sum(first):.1f}; of it in the child "

@@ -394,6 +394,12 @@ def serve(
             help="How callers are checked [default: a loopback address is served open].",
         ),
     ] = None,
+    second_opinion: Annotated[
+        bool,
+        typer.Option(
+            "--second-opinion", help="Judge every answer again by the durable engine, beside."
+        ),
+    ] = False,
     rules: Rules = None,
     config: Config = None,
     enable: Enable = None,
@@ -404,6 +410,7 @@ def serve(
 
     Prints the address of the services; one line of JSON a call goes to standard error.
     """
+    from cds.hooks.app import Options
     from cds.hooks.serving import Address, Unservable, check_auth, listen, run
 
     if auth is not None:
@@ -412,12 +419,15 @@ def serve(
     try:
         warning = check_auth(auth, address)
         setting, notes = _setting(rules, config, enable, disable, None, timezone, None, None)
+        if second_opinion:
+            _engine("both", setting.rulebook)
         listener = listen(address)
     except Unservable as error:
         raise Stop(str(error)) from error
     for note in (warning, *notes):
         sys.stderr.write(f"cds: {note}\n")
-    run(setting.rulebook, setting.zone, lambda: datetime.now(UTC), listener)
+    options = Options(second_opinion=second_opinion)
+    run(setting.rulebook, setting.zone, lambda: datetime.now(UTC), listener, options)
 
 
 @app.callback(invoke_without_command=True)

@@ -26,17 +26,22 @@ from cds.hooks.calls import Counter, Limits, Log, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.metrics import CONTENT_TYPE, Metrics
+from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
 from cds.rulebook.model import Rulebook
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the service behaves. ``judging`` is off only to measure what judging costs."""
+    """How the service behaves. ``judging`` is off only to measure what judging costs;
+    ``second_opinion`` has the second engine judge again what was answered.
+    """
 
     limits: Limits = field(default_factory=Limits)
     origins: tuple[str, ...] = ("*",)
     judging: bool = True
+    second_opinion: bool = False
 
 
 def create_app(
@@ -46,8 +51,11 @@ def create_app(
     options = options or Options()
     offered = services(rulebook)
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
-    desk = Desk(rulebook, zone, clock, options.limits.max_bytes, options.judging)
-    counter = Counter(desk, offered, options.limits, log)
+    opinion = _second_opinion(rulebook, log) if options.second_opinion else None
+    aside = opinion.offer if opinion is not None else None
+    desk = Desk(rulebook, zone, clock, options.limits.max_bytes, options.judging, aside)
+    metrics = Metrics(opinion)
+    counter = Counter(desk, offered, options.limits, log, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,9 +64,12 @@ def create_app(
         gc.freeze()
         yield
         counter.close()
+        if opinion is not None:
+            opinion.close()
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
+    app.state.second_opinion = opinion
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
     health = Reply(200, encode(_health(rulebook)))
 
@@ -68,6 +79,10 @@ def create_app(
     async def healthy(_: Request) -> Response:
         return respond(health)
 
+    async def measured(_: Request) -> Response:
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
+
+    app.add_route("/metrics", measured, ["GET"])
     app.add_route("/cds-services", discover, ["GET"])
     app.add_route("/cds-services/{id}", counter.call, ["POST"])
     app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
@@ -76,6 +91,12 @@ def create_app(
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
     _allow_origins(app, options.origins)
     return app
+
+
+def _second_opinion(rulebook: Rulebook, log: Log) -> SecondOpinion:
+    from cds.second.engine import DurableEngine
+
+    return SecondOpinion(DurableEngine(rulebook), log)
 
 
 def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
@@ -107,7 +128,7 @@ _NO_ROUTE = {404: "there is nothing at this address", 405: "this address has no 
 async def _no_route(_: Request, error: Exception) -> Response:
     """404 and 405 as an OperationOutcome that says what there is."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    accepted = "GET /cds-services, POST /cds-services/{id}, GET /health"
+    accepted = "GET /cds-services, POST /cds-services/{id}, GET /health, GET /metrics"
     what = _NO_ROUTE.get(status, "the request could not be answered")
     code: IssueCode = "not-found" if status == 404 else "not-supported"
     response = respond(refusal(Outcome(status, code, what, accepted)))

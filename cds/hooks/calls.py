@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from cds.hooks.desk import Desk, Reply, refusal
 from cds.hooks.discovery import Service
+from cds.hooks.metrics import Metrics
 from cds.hooks.outcome import Outcome, Refused, quoted
 from cds.hooks.request import too_large
 
@@ -45,8 +46,14 @@ class Counter:
     """The place where calls arrive: hands them to the desk, keeps count, writes the log."""
 
     def __init__(
-        self, desk: Desk, services: Mapping[str, Service], limits: Limits, log: Log
+        self,
+        desk: Desk,
+        services: Mapping[str, Service],
+        limits: Limits,
+        log: Log,
+        metrics: Metrics,
     ) -> None:
+        self.metrics = metrics
         self.desk, self.services, self.limits, self.log = desk, services, limits, log
         self._numbers = count(1)
         self._open = self._held = 0
@@ -144,6 +151,7 @@ class Counter:
         }
         if reply.status == 200:
             event["rules"] = reply.rules
+        self.metrics.call(name, reply.status, seconds)
         self.log(event)
 
 

@@ -11,6 +11,7 @@ from cds.cards.answer import EXTENSION, response
 from cds.cards.judge import Judged, Setting, judge, read_request
 from cds.cards.wire import encode
 from cds.chart.fields import Json
+from cds.engine.finding import Review
 from cds.hooks.discovery import Service
 from cds.hooks.outcome import Outcome, Refused
 from cds.hooks.request import check_request, read_body, too_deep
@@ -32,13 +33,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Answers calls by one rulebook. ``judging`` is off only to measure what judging costs."""
+    """Answers calls by one rulebook. ``judging`` is off only to measure what judging costs;
+    ``aside`` is shown each review that was answered, and must not wait.
+    """
 
     rulebook: Rulebook
     zone: ZoneInfo
     clock: Clock
     max_bytes: int
     judging: bool = True
+    aside: Callable[[Review], None] | None = None
 
     def reply(self, service: Service, body: bytes, encoding: str) -> Reply:
         """The reply to a call; a refusal is a reply too. Raises only what is our own mistake."""
@@ -58,6 +62,8 @@ class Desk:
         if found is None:
             what = "; ".join(problem.what for problem in charts.problems)
             raise Refused(Outcome(400, "invalid", what or "nobody to judge", "a hook request"))
+        if self.aside is not None:
+            self.aside(found.answer.review)
         rules = tuple(item.finding.rule.id for item in found.answer.drawn)
         return Reply(200, encode(self._wire(found)), rules)
 

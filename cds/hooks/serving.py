@@ -101,9 +101,15 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(rulebook: Rulebook, zone: ZoneInfo, clock: Clock, listener: socket.socket) -> None:
+def run(
+    rulebook: Rulebook,
+    zone: ZoneInfo,
+    clock: Clock,
+    listener: socket.socket,
+    options: Options | None = None,
+) -> None:
     """Serves on the socket until SIGTERM or SIGINT, then ends in order."""
-    app = create_app(rulebook, zone, clock, write_event, Options())
+    app = create_app(rulebook, zone, clock, write_event, options)
     _quiet_server_log()
     server = uvicorn.Server(
         uvicorn.Config(

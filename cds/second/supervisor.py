@@ -85,6 +85,12 @@ class Supervisor:
         """The child's process, while there is one."""
         return self._child.pid if self._child is not None else None
 
+    def interrupt(self) -> None:
+        """Ends the child whatever it is at: whoever waits for it is answered by another one."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def close(self) -> None:
         """Ends the child, if there is one; it can be started again."""
         with self._lock:
@@ -196,6 +202,9 @@ class _Child:
             return int(pages) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, ValueError, IndexError, AttributeError):
             return 0
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def end(self) -> None:
         self._process.kill()
