@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -179,6 +181,29 @@ def test_the_workers_of_an_audit_have_one_each(tmp_path: Path) -> None:
     assert files["reference"] == files["both"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there does the audit fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_leaves_the_child_to_the_first() -> None:
+    with engine() as by:
+        by.review(CHART, HOOK, AS_OF)
+        pid = by.supervisor.pid
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe(duplex=False)
+
+        def judge_and_end() -> None:
+            found = fired(by.review(CHART, HOOK, AS_OF))
+            theirs.send((found, by.supervisor.pid))
+            by.close()
+
+        process = context.Process(target=judge_and_end)
+        process.start()
+        found, other = ours.recv()
+        process.join()
+        assert process.exitcode == 0
+        assert found == fired(by.review(CHART, HOOK, AS_OF))
+        assert other != pid == by.supervisor.pid
+
+
 def test_what_is_judged_twice_is_the_same() -> None:
     """The session is emptied after each patient: nothing of one is seen by the next."""
     charts = [CHART, record(), record("morphine 10 MG Extended Release Oral Tablet"), CHART]
@@ -186,6 +211,7 @@ def test_what_is_judged_twice_is_the_same() -> None:
         for _ in range(3):
             for chart in charts:
                 assert wrong(compared(chart, by, HOOK, AS_OF)) == []
+        assert by.supervisor.started == 1
 
 
 def test_the_setting_chooses_the_engine() -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from cds.rulebook.model import FactClause, Rulebook
 from cds.second.engine import DurableEngine
+from cds.second.network import MAX_COLUMNS
 from cds.second.problem import EngineError
 from cds.second.wiring import wire
 from tests.records import rulebook
 from tests.second.durable import HOOKS, engine, needs_durable, opinion, wrong
 from tests.second.generated import bare, book, sentence
-from tests.second.test_child import CHART
+from tests.second.test_child import CHART, record
 
 pytestmark = needs_durable
 
@@ -85,6 +86,9 @@ def test_a_test_of_many_alternatives(alternatives: int) -> None:
         found = opinion(CHART, by)
         assert wrong(found) == []
         assert len(found.review.findings) == 1
+        columns = by.plan.rules["made.rule"].each.sheets.columns
+        assert sum(map(len, columns.values())) == alternatives
+        assert max(map(len, columns.values())) <= MAX_COLUMNS
 
 
 @pytest.mark.parametrize("names", [2, 4, 6])
@@ -95,3 +99,13 @@ def test_a_test_that_joins_many_names(names: int) -> None:
         found = opinion(CHART, by)
         assert wrong(found) == []
         assert len(found.review.findings) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_count_alone_makes_a_finding_of_each(count: int) -> None:
+    facts = (DRUGS[0], DRUGS[1])
+    chart = record("oxycodone 5 MG Oral Tablet", "tramadol 50 MG Oral Tablet")
+    with engine(made(facts, f"at least {count} b", per=("a",))) as by:
+        found = opinion(chart, by)
+        assert wrong(found) == []
+        assert len(found.review.findings) == (2 if count < 3 else 0)
