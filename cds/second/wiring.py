@@ -82,15 +82,21 @@ def _rule(production: Production) -> Rule:
 
 
 def _pattern(row: Row, places: dict[str, tuple[str, str]]) -> dict[str, object]:
-    """A row's conditions; the facts of names that stand before are the same facts."""
-    found: list[dict[str, object]] = [{"n": row.table}]
-    for limits in row.limits:
-        told = [_limit(limit) for limit in limits]
-        found.append(told[0] if len(told) == 1 else {"$or": told})
+    """A row's conditions; the facts of names that stand before are the same facts.
+
+    The order matters: in a joined pattern the library asks what stands behind an ``$or`` only of
+    the last alternative. So the joins come first, and alternatives last.
+    """
+    joins: list[dict[str, object]] = []
     for name, argument in zip(row.names, ARGUMENTS, strict=False):
         if name in places:
             pattern, where = places[name]
-            found.append({argument: {pattern: where}})
+            joins.append({argument: {pattern: where}})
+    single = [_limit(limits[0]) for limits in row.limits if len(limits) == 1]
+    several: list[dict[str, object]] = [
+        {"$or": [_limit(limit) for limit in limits]} for limits in row.limits if limits[1:]
+    ]
+    found: list[dict[str, object]] = [{"n": row.table}, *joins, *single, *several]
     return found[0] if len(found) == 1 else {"$and": found}
 
 

@@ -33,9 +33,11 @@ LDN = "naltrexone 1.5 MG Oral Capsule"
 HOOK = Hook("order-sign")
 
 
-def record(*drugs: str) -> Chart:
+def record(*drugs: str, drafts: tuple[str, ...] = ()) -> Chart:
+    """A chart with a draft, and with orders (and more drafts) of these drugs."""
     orders = [order(f"o{number}", name) for number, name in enumerate(drugs)]
-    document = bundle(person(), draft("d1", LDN, 1.5), *orders)
+    more = [draft(f"e{number}", name, 5) for number, name in enumerate(drafts)]
+    document = bundle(person(), draft("d1", LDN, 1.5), *orders, *more)
     (found,) = read_input(json.dumps(document).encode(), "input", setting()).charts
     return found
 

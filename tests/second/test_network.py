@@ -109,3 +109,15 @@ def test_a_count_alone_makes_a_finding_of_each(count: int) -> None:
         found = opinion(chart, by)
         assert wrong(found) == []
         assert len(found.review.findings) == (2 if count < 3 else 0)
+
+
+def test_alternatives_of_joined_rows_are_joined_each() -> None:
+    """The library asks what stands behind alternatives in a pattern only of the last of them."""
+    facts = (FactClause("a", "medication", ("opioid",), terms=("current", "drafted")),)
+    oxycodone, tramadol = "oxycodone 5 MG Oral Tablet", "tramadol 50 MG Oral Tablet"
+    chart = record(oxycodone, tramadol, oxycodone, drafts=(tramadol,))
+    either = "a is drafted or a is long-acting or a.dose is known"
+    with engine(made(facts, "a", "not a is depot", either, per=("a",))) as by:
+        found = opinion(chart, by)
+        assert wrong(found) == []
+        assert len(found.review.findings) == 1
