@@ -1,83 +1,83 @@
-"""What ``GET /metrics`` says: counts in the text format that Prometheus reads (version 0.0.4).
-
-There is nothing of a patient in it: services, states, rules and numbers.
-"""
+"""What ``GET /metrics`` says, for Prometheus: services, states, rules and numbers, no patient."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from cds.hooks.opinion import OUTCOMES, SecondOpinion
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+# From a call that only says what is missing to one that a clinician would have stopped waiting for.
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
-@dataclass(slots=True)
 class Metrics:
-    """Counts of one service since it started."""
+    """Counts of one service since it started; ``opinion`` tells how the engines agree."""
 
-    opinion: SecondOpinion | None = None
-    calls: Counter[tuple[str, int]] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    def __init__(self, opinion: SecondOpinion | None = None) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Counter(
+            "cds_calls",
+            "Calls answered, by service and HTTP status.",
+            ("service", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "cds_call_seconds",
+            "How long calls took, by service.",
+            ("service",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        if opinion is not None:
+            self._registry.register(_Agreement(opinion))
 
     def call(self, service: str, status: int, seconds: float) -> None:
         """Counts one call that was answered."""
-        self.calls[service, status] += 1
-        # A Counter adds whatever can be added.
-        self.seconds[service] += seconds  # type: ignore[assignment]
+        self._calls.labels(service, str(status)).inc()
+        self._seconds.labels(service).observe(seconds)
 
-    def render(self) -> str:
+    def render(self) -> bytes:
         """The page."""
-        lines = [
-            *_metric(
-                "cds_calls_total",
-                "Calls answered, by service and HTTP status.",
-                (
-                    ({"service": service, "status": str(status)}, count)
-                    for (service, status), count in sorted(self.calls.items())
-                ),
-            ),
-            *_metric(
-                "cds_call_seconds_total",
-                "Seconds spent on calls, by service.",
-                (({"service": name}, total) for name, total in sorted(self.seconds.items())),
-            ),
-        ]
-        if self.opinion is not None:
-            lines += _opinion(self.opinion)
-        return "\n".join(lines) + "\n"
+        return generate_latest(self._registry)
 
 
-def _opinion(opinion: SecondOpinion) -> list[str]:
-    outcomes, rules = opinion.outcomes, dict(opinion.rules)
-    return [
-        *_metric(
-            "cds_second_opinions_total",
+class _Agreement(Collector):
+    """What the second opinion has counted so far, read when somebody asks."""
+
+    def __init__(self, opinion: SecondOpinion) -> None:
+        self._opinion = opinion
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        opinion = self._opinion
+        outcomes = CounterMetricFamily(
+            "cds_second_opinions",
             "Answers that the second engine judged again, by outcome.",
-            (({"outcome": name}, outcomes[name]) for name in OUTCOMES),
-        ),
-        *_metric(
-            "cds_second_opinion_disagreements_total",
+            labels=("outcome",),
+        )
+        for name in OUTCOMES:
+            outcomes.add_metric((name,), opinion.outcomes[name])
+        rules = CounterMetricFamily(
+            "cds_second_opinion_disagreements",
             "Answers about which the engines disagree, by rule.",
-            (({"rule": name}, count) for name, count in sorted(rules.items())),
-        ),
-        *_metric(
-            "cds_second_engine_starts_total",
-            "Child processes started for the second engine.",
-            [({}, opinion.children)],
-        ),
-    ]
-
-
-def _metric(name: str, what: str, samples: Iterable[tuple[Mapping[str, str], float]]) -> list[str]:
-    lines = [f"# HELP {name} {what}", f"# TYPE {name} counter"]
-    for labels, value in samples:
-        told = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        lines.append(f"{name}{{{told}}} {value:g}" if told else f"{name} {value:g}")
-    return lines
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            labels=("rule",),
+        )
+        for name, count in sorted(dict(opinion.rules).items()):
+            rules.add_metric((name,), count)
+        starts = "Child processes started for the second engine."
+        yield outcomes
+        yield rules
+        yield CounterMetricFamily("cds_second_engine_starts", starts, value=opinion.children)

@@ -37,10 +37,10 @@ def ehr() -> Iterator[Ehr]:
 def metrics(of: Ehr) -> dict[str, float]:
     answer = of.send("GET", "/metrics")
     assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
     samples = [line for line in answer.text.splitlines() if not line.startswith("#")]
     assert all(
-        re.fullmatch(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+-]+', line)
+        re.fullmatch(r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? (?:[0-9.e+-]+|\+Inf)', line)
         for line in samples
     )
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in samples)}
