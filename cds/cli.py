@@ -1,30 +1,41 @@
-"""The command line. The only place that reads the clock, opens files by name, and exits."""
+"""The command line: what each command takes and calls. The only place that exits."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
+from cds.options import (
+    AsOf,
+    Config,
+    Disable,
+    Enable,
+    EngineName,
+    Format,
+    HookName,
+    Paths,
+    PatientId,
+    Rules,
+    Stop,
+    Zone,
+    check_choice,
+    now,
+    read_engine,
+    read_rulebook,
+    read_setting,
+    read_site,
+)
 
-    from cds.cards.judge import Setting
-    from cds.rulebook.model import Rulebook
-    from cds.rulebook.site import Site
+if TYPE_CHECKING:
     from cds.second.opinion import Engine
-    from cds.values.problem import Problem
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
-# Years of whose days there are some before and some after.
-_FIRST_YEAR, _LAST_YEAR = 1900, 2200
-
 app = typer.Typer(
     name="cds",
     help="Clinical decision support: rules over FHIR records, answered as CDS Hooks cards.",
@@ -34,156 +45,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-Paths = Annotated[
-    list[str],
-    typer.Argument(
-        help="File, folder, glob or - for standard input; .gz is read.", metavar="PATH…"
-    ),
-]
-Rules = Annotated[
-    Path | None, typer.Option("--rules", help="Folder of the rule pack [default: the shipped one].")
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="Site configuration: time zone, parameters, groups.")
-]
-Enable = Annotated[
-    list[str] | None, typer.Option(help="Rule id, group or tag to switch on; may repeat.")
-]
-Disable = Annotated[
-    list[str] | None, typer.Option(help="Rule id, group or tag to switch off; may repeat.")
-]
-AsOf = Annotated[
-    str | None,
-    typer.Option("--as-of", help="Judge as of this instant, ISO 8601 with offset [default: now]."),
-]
-Zone = Annotated[
-    str | None,
-    typer.Option(
-        "--timezone",
-        help="Site time zone, such as Europe/Vienna [default: the configuration's, else UTC].",
-    ),
-]
-HookName = Annotated[
-    str | None,
-    typer.Option(
-        "--hook",
-        help="Hook to judge for"
-        " [default: the request's; order-sign with drafts; else patient-view].",
-    ),
-]
-PatientId = Annotated[str | None, typer.Option("--patient", help="Judge only this patient id.")]
-EngineName = Annotated[
-    str,
-    typer.Option(
-        "--engine", help="reference, durable, or both: judge by both and compare.", metavar="ENGINE"
-    ),
-]
-Format = Annotated[str, typer.Option("--format", help="text or json (one line per patient).")]
-
-
-class Stop(Exception):
-    """Ends the command with a message and an exit code; raised nowhere but here."""
-
-    def __init__(self, message: str, code: int = UNUSABLE) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def _site(config: Path | None, enable: list[str] | None, disable: list[str] | None) -> Site:
-    from dataclasses import replace
-
-    from cds.rulebook.pack import load_site
-    from cds.rulebook.site import Site
-
-    problems: list[Problem] = []
-    site = load_site(config, problems) if config is not None else Site()
-    if problems:
-        raise Stop("\n".join(problem.render() for problem in sorted(problems)))
-    return replace(
-        site, enable=(*site.enable, *(enable or ())), disable=(*site.disable, *(disable or ()))
-    )
-
-
-def _rulebook(rules: Path | None, site: Site) -> Rulebook:
-    from cds.rulebook.pack import RulebookError, load_rulebook, shipped_pack
-
-    try:
-        return load_rulebook(rules or shipped_pack(), site)
-    except RulebookError as error:
-        lines = [problem.render() for problem in error.problems]
-        raise Stop("\n".join([*lines, f"the rules cannot be used: {error}"])) from error
-
-
-def _zone(name: str | None, site: Site) -> ZoneInfo:
-    from cds.values.moment import zone
-
-    try:
-        return zone(name or site.timezone or "UTC")
-    except ValueError as error:
-        raise Stop(f"--timezone: {error}") from error
-
-
-def _as_of(text: str | None, site_zone: ZoneInfo) -> datetime:
-    from cds.values.moment import read_instant
-
-    if text is None:
-        return datetime.now(UTC).astimezone(site_zone)
-    try:
-        moment = read_instant(text, site_zone)
-    except ValueError as error:
-        raise Stop(f"--as-of: {error}") from error
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise Stop(f"--as-of: '{text}' is no year to judge in; accepted: 1900 to 2200")
-    return moment
-
-
-def _setting(
-    rules: Path | None,
-    config: Path | None,
-    enable: list[str] | None,
-    disable: list[str] | None,
-    as_of: str | None,
-    timezone: str | None,
-    hook: str | None,
-    patient: str | None,
-    engine: str = "reference",
-) -> tuple[Setting, list[str]]:
-    """What to judge by, and notes for people (a zone that was assumed)."""
-    from cds.cards.judge import Setting
-    from cds.rulebook.rules import HOOKS
-
-    site = _site(config, enable, disable)
-    if hook is not None and hook not in HOOKS:
-        raise Stop(f"--hook: '{hook}' is no hook; accepted: {', '.join(HOOKS)}")
-    site_zone = _zone(timezone, site)
-    assumed = timezone is None and not site.timezone
-    notes = ["no time zone is configured: days are counted in UTC"] if assumed else []
-    moment = _as_of(as_of, site_zone)
-    rulebook = _rulebook(rules, site)
-    chosen = _engine(engine, rulebook)
-    return Setting(rulebook, moment, site_zone, hook or "", patient or "", chosen), notes
-
-
-def _engine(name: str, rulebook: Rulebook) -> Engine:
-    """The engine of that name, if it can judge the rulebook."""
-    from cds.second.opinion import ENGINES, durable
-    from cds.second.problem import EngineError
-
-    found = next((engine for engine in ENGINES if engine == name), None)
-    if found is None:
-        raise Stop(f"--engine: '{name}' is not accepted; accepted: {', '.join(ENGINES)}")
-    if found != "reference":
-        try:
-            durable(rulebook)
-        except EngineError as error:
-            raise Stop(str(error)) from error
-    return found
-
-
-def _choice(value: str, allowed: tuple[str, ...], option: str) -> None:
-    if value not in allowed:
-        raise Stop(f"{option}: '{value}' is not accepted; accepted: {', '.join(allowed)}")
 
 
 @app.command()
@@ -206,8 +67,8 @@ def check(
     """
     from cds.authoring.check import check_inputs
 
-    _choice(format, ("text", "json"), "--format")
-    setting, notes = _setting(
+    check_choice(format, ("text", "json"), "--format")
+    setting, notes = read_setting(
         rules, config, enable, disable, as_of, timezone, hook, patient, engine
     )
     raise typer.Exit(check_inputs(paths, setting, notes, as_json=format == "json"))
@@ -250,14 +111,14 @@ def audit(
     from cds.audit.run import Options
     from cds.audit.run import audit as run_audit
 
-    _choice(format, ("text", "json"), "--format")
-    setting, notes = _setting(
+    check_choice(format, ("text", "json"), "--format")
+    setting, notes = read_setting(
         rules, config, enable, disable, as_of, timezone, hook, patient, engine
     )
     options = Options(
         out=out,
         workers=workers or _cores(),
-        supplied=frozenset(_site(config, enable, disable).supplied),
+        supplied=frozenset(read_site(config, enable, disable).supplied),
         notes=tuple(notes),
         as_json=format == "json",
     )
@@ -292,8 +153,8 @@ def explain(
     """Show why each rule fired, did not fire, or could not be decided."""
     from cds.authoring.explain import explain_input
 
-    _choice(format, ("text", "json"), "--format")
-    setting, notes = _setting(rules, config, enable, disable, as_of, timezone, hook, patient)
+    check_choice(format, ("text", "json"), "--format")
+    setting, notes = read_setting(rules, config, enable, disable, as_of, timezone, hook, patient)
     if rule is not None and setting.rulebook.rule(rule) is None:
         known = ", ".join(item.id for item in setting.rulebook.rules)
         raise Stop(f"--rule: '{rule}' is no rule that is on; accepted: {known}")
@@ -321,8 +182,10 @@ def lint(
     if schema:
         typer.echo(render_schema())
         raise typer.Exit(DONE)
-    _choice(format, ("text", "json", "github"), "--format")
-    raise typer.Exit(lint_pack(path or rules or shipped_pack(), _site(config, None, None), format))
+    check_choice(format, ("text", "json", "github"), "--format")
+    raise typer.Exit(
+        lint_pack(path or rules or shipped_pack(), read_site(config, None, None), format)
+    )
 
 
 @app.command()
@@ -352,13 +215,13 @@ def test(
     from cds.authoring.bench import Running, test_pack
     from cds.rulebook.pack import shipped_pack
 
-    _choice(format, ("text", "json"), "--format")
+    check_choice(format, ("text", "json"), "--format")
     root = rules or _pack_of(path) or shipped_pack()
     if path is not None and not path.exists():
         raise Stop(f"{path}: there is no such file or folder")
-    site = _site(config, enable, disable)
-    rulebook = _rulebook(root, site)
-    chosen = _engine(engine or _best_engine(), rulebook)
+    site = read_site(config, enable, disable)
+    rulebook = read_rulebook(root, site)
+    chosen = read_engine(engine or _best_engine(), rulebook)
     only = None if path is None or path.resolve() == root.resolve() else path
     how = Running(as_json=format == "json", verbose=verbose, engine=chosen)
     raise typer.Exit(test_pack(root, only, site, how))
@@ -414,20 +277,20 @@ def serve(
     from cds.hooks.serving import Address, Unservable, check_auth, listen, run
 
     if auth is not None:
-        _choice(auth, ("jwt", "none"), "--auth")
+        check_choice(auth, ("jwt", "none"), "--auth")
     address = Address(host, port)
     try:
         warning = check_auth(auth, address)
-        setting, notes = _setting(rules, config, enable, disable, None, timezone, None, None)
+        setting, notes = read_setting(rules, config, enable, disable, None, timezone, None, None)
         if second_opinion:
-            _engine("both", setting.rulebook)
+            read_engine("both", setting.rulebook)
         listener = listen(address)
     except Unservable as error:
         raise Stop(str(error)) from error
     for note in (warning, *notes):
         sys.stderr.write(f"cds: {note}\n")
     options = Options(second_opinion=second_opinion)
-    run(setting.rulebook, setting.zone, lambda: datetime.now(UTC), listener, options)
+    run(setting.rulebook, setting.zone, now, listener, options)
 
 
 @app.callback(invoke_without_command=True)
