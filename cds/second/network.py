@@ -125,22 +125,33 @@ class Builder:
     def _parts(self, formula: Formula) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
         """The rows that must be there, and those that must not."""
         present: list[Row] = []
-        absent: list[Row] = []
+        refusals: list[Without | Fewer] = []
         for part in formula.parts if isinstance(formula, All) else (formula,):
             match part:
                 case Row():
                     present.append(part)
                 case Any(parts) if (row := _alternatives(parts)) is not None:
                     present.append(row)
-                case Without(name, inner):
-                    absent.append(self._refused(name, inner))
-                case Fewer(number, row):
-                    absent.append(self._cell(Enough(number, row)))
+                case Without() | Fewer():
+                    refusals.append(part)
                 case _:
                     present.append(self._cell(part))
+        absent: list[Row] = []
+        there = {row.table for row in present}
+        for refusal in refusals:
+            row = self._refused(refusal)
+            # A fact that fills one pattern of a rule fills no other of it, not even a *none*: what
+            # must be there and must not is asked of two rules.
+            if row.table in there:
+                present.append(self._cell(refusal))
+            else:
+                absent.append(row)
         return _merged(present), tuple(absent)
 
-    def _refused(self, name: str, inner: Formula) -> Row:
+    def _refused(self, refusal: Without | Fewer) -> Row:
+        if isinstance(refusal, Fewer):
+            return self._cell(Enough(refusal.number, refusal.row))
+        name, inner = refusal.name, refusal.inner
         parts = inner.parts if isinstance(inner, All) else (inner,)
         rows = [part for part in parts if isinstance(part, Row)]
         merged = _merged(rows)

@@ -121,3 +121,22 @@ def test_alternatives_of_joined_rows_are_joined_each() -> None:
         found = opinion(chart, by)
         assert wrong(found) == []
         assert len(found.review.findings) == 1
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "unsure whether (could be (every b is long-acting))",
+        "unsure whether (could be (no b))",
+        "unsure whether (could be (at least 2 b))",
+        "b and no b",
+        "at least 2 b and not at least 2 b",
+    ],
+)
+def test_what_is_there_and_is_not_is_never_so(test: str) -> None:
+    """To the library one fact fills one pattern of a rule, a *none* included."""
+    chart = record("oxycodone 5 MG Oral Tablet", "tramadol 50 MG Oral Tablet")
+    with engine(made(DRUGS[:2], test, per=("a",))) as by:
+        found = opinion(chart, by)
+        assert wrong(found) == []
+        assert found.review.findings == ()
