@@ -19,6 +19,10 @@ from cds.values.problem import Place, Problem, Problems, Severity
 
 # A Medication is resolved by reference, a Patient is the person: neither is an entry of the record.
 READ_TYPES = tuple(kind for kind in ALL_TYPES if kind not in ("Patient", "Medication"))
+# Types that are nobody's record.
+SHARED_TYPES = frozenset(
+    {"Medication", "Organization", "Practitioner", "PractitionerRole", "Location"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cds.chart.kinds import ALL_TYPES
@@ -85,10 +86,7 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
     ``told`` is what `telling` gives. Looks at texts alone, so a day is as written, in whatever
     zone: the caller leaves room for that.
     """
-    shape = _SHAPES.get(told)
-    if shape is None:
-        shape = _SHAPES[told] = _shape(told)
-    name, part = shape
+    name, part = _shape(told)
     # An appointment begins at its start, and nothing else does.
     if not name or (name == "start") != (resource["resourceType"] == "Appointment"):
         return False
@@ -104,10 +102,8 @@ def is_wholly_before(resource: Mapping[str, object], told: frozenset[str], since
     return _is_day_before(first, since) and _is_day_before(last, since)
 
 
-# What the elements that stand in an entry tell, by their names: there are few such sets.
-_SHAPES: dict[frozenset[str], tuple[str, str]] = {}
-
-
+# Real records hold few such sets of names, an invented one may hold very many.
+@lru_cache(maxsize=1024)
 def _shape(told: frozenset[str]) -> tuple[str, str]:
     """The one element that dates an entry, and its part if it is a period; "" if there is none."""
     dates = told - _QUIET

@@ -53,9 +53,7 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
 
     Kin of kin is kin.
     """
-    keys: dict[str, set[str]] = {}
-    for entry in kept:
-        keys.setdefault(group_of(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
+    keys = grouped_keys(kept)
     called: dict[tuple[str, str], list[int]] = {}
     for place, item in enumerate(left):
         group = group_of(item.kind)

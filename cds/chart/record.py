@@ -6,6 +6,7 @@ from cds.chart.document import Documents, flatten
 from cds.chart.fields import Json, code_of
 from cds.chart.intake import (
     READ_TYPES,
+    SHARED_TYPES,
     Intake,
     Submission,
     foreign,
@@ -19,8 +20,6 @@ from cds.chart.references import identity
 from cds.chart.sieve import DRAFT_TYPES, Asked, Sieve, sift
 from cds.chart.version import Entry
 from cds.values.problem import Place, Problem, Severity
-
-_SHARED = frozenset({"Medication", "Organization", "Practitioner", "PractitionerRole", "Location"})
 
 
 def take_record(
@@ -104,7 +103,7 @@ def _by_patient(entries: list[Entry], name: str, intake: Intake) -> list[Submiss
         kind = entry.kind
         if kind in ("Patient", "Medication"):
             continue
-        if kind in _SHARED:
+        if kind in SHARED_TYPES:
             if len(people) == 1:
                 next(iter(people.values())).ignore(kind)
             continue

@@ -12,6 +12,7 @@ from cds.chart.document import flatten
 from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects
 from cds.chart.intake import (
     READ_TYPES,
+    SHARED_TYPES,
     Call,
     Intake,
     Submission,
@@ -27,7 +28,6 @@ from cds.chart.sieve import Asked, Sieve
 from cds.chart.version import Entry
 from cds.values.problem import Place, Problem
 
-_SHARED = frozenset({"Medication", "Organization", "Practitioner", "PractitionerRole", "Location"})
 _FORBIDDEN = frozenset({"forbidden", "security", "login", "suppressed", "expired"})
 
 
@@ -59,7 +59,8 @@ def take_request(
         intake.index.add(entry.resource, entry.full_url)
     for entry in drafts:
         _take_own(submission, entry, name, intake)
-    drafted = {identity(entry.resource) for entry in drafts}
+    # A draft that has no id yet is none of those that were fetched.
+    drafted = {identity(entry.resource) for entry in drafts} - {""}
     for entry in kept:
         if entry.kind == "Patient":
             if as_text(entry.resource.get("id")) not in (patient, ""):
@@ -104,7 +105,7 @@ def _drafts(context: Json, name: str, intake: Intake) -> list[Entry]:
 
 def _take_own(submission: Submission, entry: Entry, name: str, intake: Intake) -> None:
     resource = entry.resource
-    if as_text(resource.get("resourceType")) in _SHARED:
+    if as_text(resource.get("resourceType")) in SHARED_TYPES:
         return
     owners = owners_of(resource, intake.index)
     strangers = [owner for owner in owners if owner and owner != f"Patient/{submission.patient}"]

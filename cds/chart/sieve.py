@@ -168,7 +168,8 @@ class Sieve:
     def entries(self, beside: Sequence[Entry] = ()) -> list[Entry]:
         """What was kept, as Python objects, with the kin of it, and of others, of what was not.
 
-        Of the medications that are in no value set one stays: that something could be read counts.
+        Of the medications that are in no value set one stays for each patient whom they name: that
+        something could be read counts, and what is another's is found out later.
         """
         found = [plain_entry(resource, url) for resource, url in self._kept]
         if not self._left:
@@ -181,17 +182,28 @@ class Sieve:
             found += [plain_entry(item.resource, item.url) for item in explained]
         kin, self._left = divided([*found, *beside], self._left)
         found += kin
-        drugs = [item for item in self._left if item.kind in MEDICATION_TYPES]
-        if drugs:
-            one = min(drugs, key=lambda item: (item.kind, str(item.resource.get("id"))))
-            self._left, _ = _split(self._left, lambda item: item is one)
-            found.append(plain_entry(one.resource, one.url))
-        return found
+        self._left, drugs = _one_for_each(self._left)
+        return found + [plain_entry(item.resource, item.url) for item in drugs]
 
     def ignored(self) -> dict[tuple[str, str], int]:
         """How many entries were not read, by type and reason; after `entries`."""
         counts = {(kind, NOT_READ): number for kind, number in self._ignored.items()}
         return counts | Counter((item.kind, item.reason) for item in self._left)
+
+
+def _one_for_each(left: list[Left]) -> tuple[list[Left], list[Left]]:
+    """What is left but for one medication of each subject, and these."""
+    first: dict[str, Left] = {}
+    for item in left:
+        if item.kind in MEDICATION_TYPES:
+            subject = reference_of(plain(item.resource.get("subject")))
+            first[subject] = min(item, first.get(subject, item), key=_name)
+    chosen = {id(item) for item in first.values()}
+    return _split(left, lambda item: id(item) in chosen)
+
+
+def _name(item: Left) -> tuple[str, str]:
+    return item.kind, str(item.resource.get("id"))
 
 
 def _split(items: list[Left], chosen: Callable[[Left], bool]) -> tuple[list[Left], list[Left]]:

@@ -10,9 +10,21 @@ import pytest
 from cds.cards.judge import read_input
 from cds.chart.model import Chart, Coverage
 from cds.chart.reader import Charts
-from tests.records import CONTRAST, Json, bundle, draft, order, person, request, searchset, setting
+from tests.records import (
+    CONTRAST,
+    Json,
+    bundle,
+    cards,
+    draft,
+    order,
+    person,
+    request,
+    searchset,
+    setting,
+)
 
 METFORMIN = "metformin 500 MG Oral Tablet"
+OPIOID = "Acetaminophen 325 MG / oxycodone Hydrochloride 5 MG Oral Tablet"
 ABSENT, EMPTY, SUPPLIED = Coverage.ABSENT, Coverage.EMPTY, Coverage.SUPPLIED
 FORBIDDEN, FAILED, TRUNCATED = Coverage.FORBIDDEN, Coverage.FAILED, Coverage.TRUNCATED
 
@@ -231,3 +243,25 @@ def test_the_patient_of_the_context_rules() -> None:
     assert chart.patient.id == "p1"
     assert chart.patient.born is None
     assert "no Patient resource: age, sex and death are unknown" in chart.problems[0].what
+
+
+def test_a_draft_without_an_id_hides_nothing_that_was_fetched() -> None:
+    new, old = draft("x", "naltrexone hydrochloride 1.5 MG Oral Capsule", 1.5), order("y", OPIOID)
+    for entry in (new, old):
+        del entry["id"]
+    call = request(new, prefetch={"MedicationRequest": searchset(old)})
+    assert ("opioid.active-with-naltrexone-order", "critical") in cards(call)
+
+
+def test_a_medication_of_somebody_else_does_not_stand_for_the_patients_own() -> None:
+    """That some drug could be read is told by the patient's own, whoever else's stands beside it."""
+    new = draft("x", "naltrexone hydrochloride 1.5 MG Oral Capsule", 1.5)
+    own = order("z", METFORMIN)
+    foreign = order("a", METFORMIN, "p9")
+    nameless = order("n", METFORMIN)
+    nameless["medicationCodeableConcept"] = {"coding": [{"system": "urn:local", "code": "4711"}]}
+    status = ("dq.opioid-status-unknown", "warning")
+    with_own = request(new, prefetch={"MedicationRequest": searchset(foreign, nameless, own)})
+    without = request(new, prefetch={"MedicationRequest": searchset(foreign, nameless)})
+    assert status not in cards(with_own)
+    assert status in cards(without)
