@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from cds.commands import fmt, pack_above
 from cds.options import (
     AsOf,
     Config,
@@ -216,7 +217,7 @@ def test(
     from cds.rulebook.pack import shipped_pack
 
     check_choice(format, ("text", "json"), "--format")
-    root = rules or _pack_of(path) or shipped_pack()
+    root = rules or (pack_above(path) if path is not None else None) or shipped_pack()
     if path is not None and not path.exists():
         raise Stop(f"{path}: there is no such file or folder")
     site = read_site(config, enable, disable)
@@ -234,14 +235,7 @@ def _best_engine() -> Engine:
     return "reference" if unavailable() else "both"
 
 
-def _pack_of(path: Path | None) -> Path | None:
-    """The pack that a path lies in: the nearest folder above it with a pack.yaml."""
-    if path is None:
-        return None
-    start = path.resolve()
-    return next(
-        (folder for folder in (start, *start.parents) if (folder / "pack.yaml").is_file()), None
-    )
+app.command()(fmt)
 
 
 @app.command()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 import cds
 from cds.rulebook.check import check_rulebook
 from cds.rulebook.definitions import read_definition, read_fact, read_parameters
 from cds.rulebook.document import Node, read_document
+from cds.rulebook.layout import arranged, shape_of
 from cds.rulebook.model import (
     FactClause,
     KindDefinition,
@@ -49,7 +51,10 @@ def shipped_pack() -> Path:
 
 @dataclass(slots=True)
 class _Files:
-    """The files of a pack by what they are, and a running digest of their bytes."""
+    """The files of a pack by what they are, and a running digest of what they say.
+
+    Layout and comments make no difference to it: `cds fmt` leaves it as it is.
+    """
 
     root: Path
     problems: list[Problem]
@@ -57,10 +62,12 @@ class _Files:
 
     def read(self, path: Path) -> Node | None:
         name = path.relative_to(self.root).as_posix()
-        # A file that cannot be read is reported below, with its place.
-        with suppress(OSError):
-            self.digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return read_document(path, name, self.problems)
+        node = read_document(path, name, self.problems)
+        plain = node.plain() if node is not None else None
+        if isinstance(plain, dict):
+            plain = arranged(plain, shape_of(plain))
+        self.digest.update(msgspec.json.encode([name, plain]))
+        return node
 
     def one(self, name: str) -> Node | None:
         path = self.root / name

@@ -27,8 +27,9 @@ RULE_KEYS = (
     "default", "tags", "per", "problem", "facts", "let", "when", "unknown", "remember", "card",
     "evidence", "false-positives", "history", "supersedes", "effective",
 )  # fmt: skip
+# In the order in which they stand in a file.
 CARD_KEYS = (
-    "indicator", "levels", "summary", "why", "uncertain", "options", "lists", "wordings", "suggest",
+    "indicator", "levels", "wordings", "summary", "lists", "why", "uncertain", "options", "suggest",
     "overrides", "links",
 )  # fmt: skip
 EVIDENCE_KEYS = ("statement", "source", "section", "says", "strength", "contradicted-by", "beyond")
@@ -194,10 +195,11 @@ def _wordings(card: Node, author: Author) -> dict[str, tuple[tuple[str, Sentence
 
 
 _ACTIONS = ("create", "update", "delete")
+SUGGESTION_KEYS = (*_ACTIONS, "set", "if", "label", "recommended")
 
 
 def _suggestion(node: Node, author: Author) -> SuggestionTemplate:
-    author.only(node, (*_ACTIONS, "label", "set", "if", "recommended"), "a suggestion")
+    author.only(node, SUGGESTION_KEYS, "a suggestion")
     actions = [action for action in _ACTIONS if node.get(action) is not None]
     if len(actions) != 1:
         author.error(
