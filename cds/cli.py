@@ -174,8 +174,12 @@ def lint(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a rule file and exit.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
 ) -> None:
-    """Check a rule pack: every error at once, each with file, line and column."""
+    """Check a rule pack: every error at once, each with file, line and column.
+
+    Errors fail; warnings (what nothing uses, what is still to be written) do so with --strict.
+    """
     from cds.authoring.bench import lint_pack
     from cds.rulebook.pack import shipped_pack
     from cds.rulebook.schema import render_schema
@@ -185,7 +189,12 @@ def lint(
         raise typer.Exit(DONE)
     check_choice(format, ("text", "json", "github"), "--format")
     raise typer.Exit(
-        lint_pack(path or rules or shipped_pack(), read_site(config, None, None), format)
+        lint_pack(
+            path or rules or shipped_pack(),
+            read_site(config, None, None),
+            format,
+            strict=strict,
+        )
     )
 
 

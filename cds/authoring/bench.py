@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +11,43 @@ from rich.console import Console
 from rich.text import Text
 
 from cds.authoring.disagreement import Disagreements
+from cds.authoring.github import annotation
+from cds.authoring.lint import find_problems
 from cds.authoring.scenario import Outcome, Runner, read_suite
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
-from cds.rulebook.pack import read_pack
 from cds.rulebook.site import Site
 from cds.second.opinion import Engine
 from cds.values.problem import Problem, Severity
 
 
-def lint_pack(root: Path, site: Site, format_name: str) -> int:
-    """Prints every error of a pack and of its scenarios, sorted, each once."""
-    problems: list[Problem] = []
-    rulebook = read_pack(root, site, problems)
-    suite = read_suite(root)
-    found = sorted({*problems, *suite.problems})
+def lint_pack(root: Path, site: Site, format_name: str, *, strict: bool = False) -> int:
+    """Prints what is wrong in a pack and in its scenarios, sorted, each once; 1 for errors.
+
+    Advice is told as well; it fails only when ``strict``.
+    """
+    rulebook, suite, found = find_problems(root, site)
     for problem in found:
         if format_name == "json":
             write_line(problem.as_json())
         elif format_name == "github":
-            sys.stdout.write(_github(problem) + "\n")
+            sys.stdout.write(annotation(problem, root) + "\n")
         else:
-            sys.stdout.write(problem.render() + "\n")
+            sys.stdout.write(_line(problem) + "\n")
     errors = sum(problem.severity is Severity.ERROR for problem in found)
+    advice = len(found) - errors
     if format_name == "text":
         rules = len(rulebook.rules) if rulebook is not None else 0
+        also = f", {advice} warnings" if advice else ""
         sys.stdout.write(
-            f"{rules} rules, {len(suite.scenarios)} scenarios: {errors or 'no'} errors\n"
+            f"{rules} rules, {len(suite.scenarios)} scenarios: {errors or 'no'} errors{also}\n"
         )
-    return FAILED if errors else DONE
+    return FAILED if errors or (strict and advice) else DONE
 
 
-def _github(problem: Problem) -> str:
-    level = "error" if problem.severity is Severity.ERROR else "warning"
-    place = problem.where
-    where = f"file={place.file},line={place.line or 1},col={place.column or 1}"
-    return f"::{level} {where}::{problem.what}"
+def _line(problem: Problem) -> str:
+    if problem.severity is Severity.ERROR:
+        return problem.render()
+    return replace(problem, what=f"warning: {problem.what}").render()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from cds.rulebook.site import Site, bind_parameters, is_on, read_site
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
 
-_TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations"})
+TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations", "retired"})
 _RESERVED = frozenset({"definitions", "valuesets", "evidence"})
 
 
@@ -50,7 +50,7 @@ def shipped_pack() -> Path:
 
 
 @dataclass(slots=True)
-class _Files:
+class PackFiles:
     """The files of a pack by what they are, and a running digest of what they say.
 
     Layout and comments make no difference to it: `cds fmt` leaves it as it is.
@@ -111,13 +111,24 @@ def load_rulebook(root: Path, site: Site | None = None) -> Rulebook:
 
 
 def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | None:
-    """The rulebook as far as it can be read; ``problems`` receives errors and advice alike."""
+    """The rulebook as far as it can be read; ``problems`` receives every error.
+
+    Rules that are switched off, drafts and what is retired are left out.
+    """
+    rulebook = read_whole_pack(root, site, problems)
+    if rulebook is None:
+        return None
+    return replace(rulebook, rules=tuple(rule for rule in rulebook.rules if is_on(rule, site)))
+
+
+def read_whole_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | None:
+    """As `read_pack`, with the rules that do not judge among them."""
     if not root.is_dir():
         problems.append(
             Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file")
         )
         return None
-    files = _Files(root, problems)
+    files = PackFiles(root, problems)
     author = Author(problems)
     head = files.one("pack.yaml")
     if head is None:
@@ -139,14 +150,13 @@ def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | Non
         evidence_url=site.evidence_url,
         digest=_digest(files, site),
     )
-    check_rulebook(rulebook, author, frozenset(_sets(valuesets)))
+    check_rulebook(rulebook, author, frozenset(without_tables(valuesets)))
     _check_selectors(rulebook, site, author)
-    on = tuple(rule for rule in sorted(rules, key=lambda rule: rule.id) if is_on(rule, site))
-    return replace(rulebook, rules=on)
+    return replace(rulebook, rules=tuple(sorted(rules, key=lambda rule: rule.id)))
 
 
 def _read_definitions(
-    files: _Files, author: Author
+    files: PackFiles, author: Author
 ) -> tuple[dict[str, KindDefinition], dict[str, Parameter]]:
     definitions: dict[str, KindDefinition] = {}
     parameters: dict[str, Parameter] = {}
@@ -173,13 +183,14 @@ def _read_definitions(
     return definitions, parameters
 
 
-def _sets(valuesets: Mapping[str, Node]) -> dict[str, Node]:
-    return {name: node for name, node in valuesets.items() if name not in _TABLES}
+def without_tables(valuesets: Mapping[str, Node]) -> dict[str, Node]:
+    """The value sets among the files of their folder; the others are tables of words."""
+    return {name: node for name, node in valuesets.items() if name not in TABLES}
 
 
 def _terminology(valuesets: Mapping[str, Node]) -> Terminology:
-    sets = {name: node.plain() for name, node in _sets(valuesets).items()}
-    tables = {name: node.plain() for name, node in valuesets.items() if name in _TABLES}
+    sets = {name: node.plain() for name, node in without_tables(valuesets).items()}
+    tables = {name: node.plain() for name, node in valuesets.items() if name in TABLES}
     return Terminology.from_data(
         {name: data for name, data in sets.items() if isinstance(data, dict)},
         {name: data for name, data in tables.items() if isinstance(data, dict)},
@@ -255,7 +266,7 @@ def _plain_mapping(node: Node) -> dict[str, object]:
     return plain if isinstance(plain, dict) else {}
 
 
-def _digest(files: _Files, site: Site) -> str:
+def _digest(files: PackFiles, site: Site) -> str:
     digest = files.digest.copy()
     digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
     return f"sha256:{digest.hexdigest()}"
