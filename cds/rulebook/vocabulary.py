@@ -17,6 +17,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
     "medication": {
         **_COMMON,
         "start": "first day of the latest exposure; of a draft, from when it is to be taken",
+        "began": "first day of the run of exposures that the latest one ends, pauses bridged",
         "end": "last day of the latest exposure that has begun",
         "exposure": "the days on which it was taken",
         "possibility": "the days on which it may have been taken",
@@ -30,6 +31,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "certainty": "code, name, text, shape or conflict",
         "drafted": "yes or no",
         "on-hold": "yes if an order of the course is on hold",
+        "at-bedtime": "yes if a dose is taken at bedtime, no if all are at other times",
         "says": "wordings found in its texts",
         "reason": "what the order says it is for",
         "first-recent-day": "profile",
