@@ -27,6 +27,7 @@ from cds.engine.value import (
 )
 from cds.terminology.concept import Classification
 from cds.values.moment import DayRange, PartialDate
+from cds.values.truth import Truth
 
 Reader = Callable[[Fact], Value]
 
@@ -249,6 +250,11 @@ _PROCEDURE: Mapping[str, Reader] = {
 # -- the others ----------------------------------------------------------------------------------
 
 
+def _concept(fact: Fact) -> Value:
+    """The value sets that the fact is surely in."""
+    return words(*(name for name, truth in fact.concepts.items() if truth is Truth.YES))
+
+
 def _plain(name: str) -> Reader:
     def read(fact: Fact) -> Value:
         return words(*(record.attributes.get(name, "absent") for record in fact.records))
@@ -292,6 +298,7 @@ _CONDITION: Mapping[str, Reader] = {
     "onset": _date("onset"),
     "abated": _abated,
     "certainty": certainty,
+    "concept": _concept,
 }
 _ALLERGY: Mapping[str, Reader] = {
     "name": _name,
@@ -379,6 +386,7 @@ _RESULT: Mapping[str, Reader] = {
     "status": _status,
     "modified": _plain("modified"),
     "certainty": certainty,
+    "concept": _concept,
 }
 _STATEMENT: Mapping[str, Reader] = {
     "name": _name,

@@ -66,6 +66,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "abated": "date",
         "modified": "yes or no",
         "certainty": "code or text",
+        "concept": "the value sets that it is in",
     },
     "allergy": {
         **_COMMON,
@@ -93,6 +94,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "high": "upper limit of what is normal; a range where several are given",
         "modified": "yes or no",
         "certainty": "code or text",
+        "concept": "the value sets that it is in",
     },
     "statement": {**_COMMON, "status": "as recorded"},
     "source": {**_COMMON, "unseen": "yes if it was not answered"},
