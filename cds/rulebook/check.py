@@ -238,10 +238,9 @@ class _Checker:
         asked |= {path.name for sentence in rule.when for path in paths(sentence.test)}
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
         for fact in rule.facts:
-            # A clause's own conditions always speak of it; those of another ask for it.
-            told = {path.name for item in fact.where for path in paths(item.test)}
-            told |= {name for item in fact.where for name, _ in names(item.test)}
-            asked |= told - {fact.name}
+            named = [path.name for sentence in fact.where for path in paths(sentence.test)]
+            named += [name for sentence in fact.where for name, _ in names(sentence.test)]
+            asked |= {name for name in named if name != fact.name}
         for fact in rule.facts:
             if fact.name not in asked and fact.name not in rule.per:
                 self.author.error(
