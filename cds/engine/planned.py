@@ -56,6 +56,17 @@ class Plan:
         )
 
     @property
+    def done(self) -> tuple[Entry, ...]:
+        """The entries that say that it was done."""
+        return tuple(entry for entry in self.entries if entry.label == "done")
+
+    @property
+    def performed(self) -> Moment | None:
+        """The latest day on which it is said to have been done."""
+        starts = [entry.start for entry in self.done if entry.start is not None]
+        return max(starts, key=_earliest, default=None)
+
+    @property
     def in_dispute(self) -> bool:
         """Whether its living entries give different days."""
         return len(_dates(self.entries)) > 1
