@@ -183,7 +183,8 @@ def _exists(record: OperationRecord, clock: Clock) -> bool:
 def _entry(record: OperationRecord, definition: KindDefinition, clock: Clock) -> Entry:
     start = _start(record, clock)
     ahead = start is not None and _is_ahead(start, clock)
-    hindsight = definition.hindsight.get(record.source.type, {}) if ahead else {}
+    later = start is not None and _is_later(start, clock)
+    hindsight = definition.hindsight.get(record.source.type, {}) if later else {}
     status = hindsight.get(record.status, record.status)
     attributes: Mapping[str, str] = {**record.attributes, "status": status}
     row = first_row(definition.evidence_for(record.source.type), attributes, None)
@@ -195,6 +196,11 @@ def _is_ahead(start: Moment, clock: Clock) -> bool:
     if is_timed(start):
         return start.first is not None and start.first >= clock.now
     return start.days.earliest >= clock.today.earliest
+
+
+def _is_later(start: Moment, clock: Clock) -> bool:
+    """Not begun for sure: what is said to be done today may have been done earlier today."""
+    return _is_ahead(start, clock) and (is_timed(start) or start.days.earliest > clock.today.latest)
 
 
 def is_timed(start: Moment) -> bool:
