@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from cds.chart.model import MedicationRecord
-from cds.engine.reading import Exposure
+from cds.engine.reading import Exposure, Reading
 from cds.engine.stretches import Dose, Stretch, drafted_stretches, past_stretches
 from cds.engine.value import Missing, Moment, Never, Span, Value, days_between, render_days
 from cds.values.moment import DayRange
@@ -32,7 +32,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One dose a day that follows on another; ``records`` are the drafts that bring it.
+    """One dose that follows on another; ``records`` are the drafts that bring it.
 
     ``first``: none was taken for long enough, so that ``before`` is 0 mg. ``since_increase`` counts
     the days from the last increase before it, a first dose included; never where there was none.
@@ -57,10 +57,10 @@ class Step:
 
     @property
     def name(self) -> str:
-        """``1.5 mg to 4.5 mg a day from 10 Jun 2026``."""
+        """``1.5 mg to 4.5 mg from 10 Jun 2026``."""
         when = f" from {render_days(self.start.days)}" if self.start.days.certain else ""
         source = "a first dose of" if self.first else f"{_said(self.before)} to"
-        return f"{source} {_said(self.to)} a day{when}"
+        return f"{source} {_said(self.to)}{when}"
 
 
 def dose_steps(
@@ -116,7 +116,7 @@ class _Timeline:
     first_after: int | None
 
     def level(self, day: date) -> Dose | None:
-        """The dose a day that is taken on a day; None where nothing is."""
+        """The dose that is taken on a day; None where nothing is."""
         return self._together(self._covering(day))
 
     def _covering(self, day: date) -> list[Stretch]:
@@ -166,7 +166,7 @@ class _Timeline:
         """The entries with a stretch that begins on a day."""
         first = date.min if start is None else start.earliest
         found = (item.record for item in self.stretches if item.first == first)
-        return tuple(dict.fromkeys(record for record in found if record is not None))
+        return tuple({record.source: record for record in found if record is not None}.values())
 
 
 class _Drafts(_Timeline):
@@ -195,10 +195,19 @@ def _doubt(
 ) -> Missing | None:
     """Why it is not known whether a dose was taken before; None where it surely was not."""
     for course in courses:
+        if any(_was_ordered(reading, begin) for reading in course.exposure.readings):
+            return Missing("it was ordered before, whether it was taken is not recorded")
         for span in course.exposure.possible.spans:
             if _reaches(span, begin, first_after):
                 return Missing(span.because or "whether it was taken before is not known")
     return Missing("; ".join(unseen)) if unseen else None
+
+
+def _was_ordered(reading: Reading, begin: date) -> bool:
+    """Whether what is being signed is an order of an earlier day, which is made active again."""
+    record = reading.record
+    again = record.drafted and record.status != "draft" and record.recorded is not None
+    return again and record.recorded is not None and record.recorded.days.latest < begin
 
 
 def _reaches(span: Span, begin: date, first_after: int | None) -> bool:

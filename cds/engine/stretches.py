@@ -15,7 +15,7 @@ from cds.values.moment import DayRange
 from cds.values.quantity import Quantity
 
 Dose = Quantity | Missing
-"""A dose a day, or why it is not known."""
+"""The larger of a single dose and the dose a day, or why it is not known."""
 
 _UNTIMED = Missing("how long each dose is taken is not recorded")
 
@@ -53,8 +53,9 @@ def past_stretches(course: int, exposure: Exposure) -> Iterator[Stretch]:
         for reading in told
     )
     for reading in told:
+        phases = list(_doses(reading, usual))
         for span in reading.spans.get("exposure", ()):
-            for start, end, dose in _laid_out(_own(reading, usual), span.start, span.end):
+            for start, end, dose in _laid_out(phases, span.start, span.end):
                 # A phase that began on any later day is one of which nobody knows that it has.
                 sure = start is None or start.latest < date.max
                 yield Stretch(start, end, dose if sure else _UNTIMED, course, standing)
@@ -65,7 +66,8 @@ def drafted_stretches(course: int, exposure: Exposure, begins: DayRange) -> Iter
     for reading in exposure.readings:
         if _is_draft(reading):
             record = reading.record
-            for start, end, dose in _laid_out(record.regimen, begins, _end(record, begins)):
+            phases = list(_phases(record.regimen))
+            for start, end, dose in _laid_out(phases, begins, _end(record, begins)):
                 yield Stretch(start, end, dose, course, record=record)
 
 
@@ -73,14 +75,25 @@ def _is_draft(reading: Reading) -> bool:
     return reading.row is not None and reading.row.counts_as == "draft"
 
 
-def _own(reading: Reading, usual: Regimen | None) -> Regimen | None:
+_Phase = tuple[Phase | None, Dose]
+
+
+def _doses(reading: Reading, usual: Regimen | None) -> Iterator[_Phase]:
+    """The doses of an entry, phase by phase: its own or the course's; one given is its day's."""
     own = reading.record.regimen
-    return own if own is not None and _dose(own) is not None else usual
+    given = own is not None and reading.record.source.type == "MedicationAdministration"
+    if own is not None and own.daily_dose is None and given and own.single_dose is not None:
+        yield None, own.single_dose
+        return
+    yield from _phases(own if own is not None and own.daily_dose is not None else usual)
 
 
-def _dose(regimen: Regimen) -> Quantity | None:
-    """The dose a day; what was given once and says no more was that day's."""
-    return regimen.daily_dose or regimen.single_dose
+def _phases(regimen: Regimen | None) -> Iterator[_Phase]:
+    """The doses, phase by phase."""
+    for phase in regimen.phases if regimen is not None else ():
+        yield phase, _larger(phase)
+    if regimen is None or not regimen.phases:
+        yield None, Missing("the dose is not recorded")
 
 
 def _end(record: MedicationRecord, begins: DayRange) -> DayRange | None:
@@ -94,20 +107,23 @@ def _end(record: MedicationRecord, begins: DayRange) -> DayRange | None:
     return begins + (days - 1) if days else None
 
 
+def _larger(phase: Phase) -> Dose:
+    if phase.daily_high is None:
+        return Missing("the dose a day is not recorded")
+    single = phase.single_high or phase.daily_high
+    return max(single, phase.daily_high, key=lambda dose: dose.value)
+
+
 def _laid_out(
-    regimen: Regimen | None, start: DayRange | None, end: DayRange | None
+    phases: list[_Phase], start: DayRange | None, end: DayRange | None
 ) -> Iterator[tuple[DayRange | None, DayRange | None, Dose]]:
     """The phases one after the other. Where one has no length, the next begins on any later day."""
-    phases = regimen.phases if regimen is not None else ()
-    if len(phases) < 2:
-        dose = _dose(regimen) if regimen is not None else None
-        yield start, end, dose or Missing("the dose is not recorded")
-        return
     begins = start
-    for phase in phases:
-        begins = phase.start.days if phase.start is not None else begins
-        yield begins, end, phase.daily_high or Missing("the dose of a phase is not recorded")
-        begins = _next(phase, begins)
+    for number, (phase, dose) in enumerate(phases):
+        if number and phase is not None and phase.start is not None:
+            begins = phase.start.days
+        yield begins, end, dose
+        begins = _next(phase, begins) if phase is not None else begins
 
 
 def _next(phase: Phase, begins: DayRange | None) -> DayRange | None:
