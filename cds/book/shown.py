@@ -1,4 +1,4 @@
-"""A rule's cards as a clinician sees them: its first scenario that brings each of them is judged."""
+"""A rule's cards as a clinician sees them, from the first scenario that brings each of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_TRIED = 12
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A card and the scenario that it came of. ``as_line``: the rule is a line of another's card."""
+    """A card and the scenario it came of; ``as_line``: the rule is a line of another's card."""
 
     scenario: Scenario
     card: Card

@@ -1,4 +1,4 @@
-"""Where each statement, source and dispute of a pack surfaces: on rules, on pages, or why nowhere."""
+"""Where each statement, source and dispute of a pack surfaces: on which rules and pages."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def surfaces(rulebook: Rulebook, knowledge: Knowledge) -> Surfaces:
 
 
 def disputes_of(rule: Rule, knowledge: Knowledge) -> list[Dispute]:
-    """The disputes that are told on a rule's page: those that name it or that its evidence names."""
+    """The disputes told on a rule's page: those that name it or that its evidence names."""
     told = " ".join(f"{entry.contradicted_by} {entry.strength}" for entry in rule.evidence)
     return [
         dispute

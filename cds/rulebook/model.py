@@ -359,6 +359,7 @@ class Pack:
     developer: str = ""
     funding: str = ""
     date: str = ""
+    notice: str = ""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 

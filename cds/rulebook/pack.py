@@ -211,6 +211,7 @@ def _read_pack_head(node: Node, author: Author) -> Pack:
         "developer",
         "funding",
         "date",
+        "notice",
         "attributes",
     )
     author.only(node, keys, "pack.yaml")
@@ -230,6 +231,7 @@ def _read_pack_head(node: Node, author: Author) -> Pack:
         developer=author.text(node, "developer"),
         funding=author.text(node, "funding"),
         date=author.text(node, "date"),
+        notice=author.text(node, "notice"),
         attributes=_attributes(node, author),
     )
 
