@@ -13,7 +13,7 @@ from cds.book.shown import Shown
 from cds.book.surfaces import disputes_of
 from cds.engine.needs import resource_types
 from cds.rulebook.knowledge import Dispute, Statement
-from cds.rulebook.model import Change, Evidence, Rule, SuggestionTemplate
+from cds.rulebook.model import INDICATORS, Change, Evidence, Rule, SuggestionTemplate
 
 _DOES = {
     "create": "writes a draft",
@@ -54,6 +54,7 @@ class RulePage:
     lets: tuple[tuple[str, Phrase], ...]
     when: tuple[Saying, ...]
     levels: tuple[tuple[str, Saying], ...]
+    severities: tuple[str, ...]
     offers: tuple[Offer, ...]
     overrides: tuple[str, ...]
     wordings: tuple[tuple[str, tuple[tuple[str, Saying], ...]], ...]
@@ -87,6 +88,12 @@ def cited(entry: Evidence, book: Book) -> Cited:
     )
 
 
+def severities(rule: Rule) -> tuple[str, ...]:
+    """The levels that a rule's card can have, severest first."""
+    own = {level.indicator for level in rule.card.levels}
+    return tuple(level for level in reversed(INDICATORS) if level in own)
+
+
 def rule_page(rule: Rule, book: Book) -> RulePage:
     """The page of a rule."""
     names = {clause.name: clause.kind for clause in rule.facts}
@@ -103,6 +110,7 @@ def rule_page(rule: Rule, book: Book) -> RulePage:
         levels=tuple(
             (level.indicator, english.sentence(level.sentence, names)) for level in card.levels
         ),
+        severities=severities(rule),
         offers=tuple(_offer(item, book, names) for item in card.suggestions),
         overrides=tuple(book.rulebook.overrides[word] for word in card.overrides),
         wordings=_wordings(rule, book, names),

@@ -12,7 +12,7 @@ from cds.book.english import amount
 from cds.book.glossary import chapters
 from cds.book.phrase import Phrase, plain
 from cds.book.render import Page, render
-from cds.book.rulepage import Cited, RulePage, cited, rule_page
+from cds.book.rulepage import Cited, RulePage, cited, rule_page, severities
 from cds.book.search import entries, script
 from cds.book.surfaces import Surface, disputes_on
 from cds.rulebook.knowledge import Section, ThemePage
@@ -174,8 +174,7 @@ def _themes(book: Book) -> list[Theme]:
 def _listed(rules: list[Rule], book: Book) -> tuple[Listed, ...]:
     found = []
     for rule in rules:
-        own = {level.indicator for level in rule.card.levels}
-        levels = tuple(level for level in _SEVEREST if level in own)
+        levels = severities(rule)
         tag = book.rulebook.pack.badge_tag
         found.append(Listed(rule, levels, book.is_on(rule), bool(tag) and tag in rule.tags))
     return tuple(sorted(found, key=lambda item: (_SEVEREST.index(item.levels[0]), item.rule.id)))

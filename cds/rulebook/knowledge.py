@@ -6,6 +6,7 @@ None of it judges a patient: the rule book and lint read it, a rulebook does not
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ _STATEMENT_KEYS = (
     "source", "section", "cites", "rests-on", "named", "says", "not-on-cards", "nowhere",
 )  # fmt: skip
 _DISPUTE_KEYS = ("about", "resolved", "told", "statements", "rules", "pages")
-_PAGE_KEYS = ("id", "title", "lead", "groups", "disputes", "sections")
+_PAGE_KEYS = ("id", "order", "title", "lead", "groups", "disputes", "sections")
 _SECTION_KEYS = ("title", "text", "table", "entries")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -120,7 +121,8 @@ def read_knowledge(root: Path, author: Author) -> Knowledge:
             disputes = {name: _dispute(name, item, author) for name, item in _named(node)}
         else:
             later.append(node)
-    pages = [_page(node, statements, author) for node in later]
+    ordered = sorted(later, key=lambda node: _order(node, author))
+    pages = [_page(node, statements, author) for node in ordered]
     return Knowledge(statements, disputes, {page.id: page for page in pages})
 
 
@@ -156,6 +158,15 @@ def _dispute(name: str, node: Node, author: Author) -> Dispute:
         pages=author.words(node, "pages"),
         place=node.place,
     )
+
+
+def _order(node: Node, author: Author) -> tuple[int, str]:
+    """Where a page stands among the others; those without a number come last."""
+    found = node.get("order")
+    if found is not None and not found.text.isdecimal():
+        author.error(found.place, f"'{found.text}' is no number", "order: 1", "value")
+        found = None
+    return (int(found.text) if found is not None else sys.maxsize, node.place.file)
 
 
 def _page(node: Node, statements: Mapping[str, Statement], author: Author) -> ThemePage:
@@ -203,7 +214,7 @@ def _table(node: Node | None, author: Author) -> Table | None:
 
 def _entry(node: Node, statements: Mapping[str, Statement], author: Author) -> Evidence:
     """An entry as in a rule; of a known statement it need not repeat source, section and words."""
-    known = statements.get(node.get("statement").text) if node.get("statement") else None
+    known = statements.get(first(node.get("statement")).text)
     if known is None:
         return read_evidence(node, author)
     author.only(node, EVIDENCE_KEYS, "an evidence entry")

@@ -22,7 +22,7 @@ KINDS = (
     "medication", "procedure", "condition", "allergy", "result", "statement", "source", "patient",
 )  # fmt: skip
 
-# What a decision may rest on that a reader must be told of (45 CFR 170.315(b)(11)(iv)(A)(5) to (13)).
+# What a decision may rest on and must be told of: 45 CFR 170.315(b)(11)(iv)(A)(5) to (13).
 ATTRIBUTES = (
     "race", "ethnicity", "language", "sexual-orientation", "gender-identity", "sex",
     "date-of-birth", "social-determinants", "health-status",

@@ -90,14 +90,12 @@ class _Files:
         return found
 
 
-def load_rulebook(
-    root: Path, site: Site | None = None, *, switched_off: bool = False
-) -> Rulebook:
+def load_rulebook(root: Path, site: Site | None = None, *, switched_off: bool = False) -> Rulebook:
     """The rulebook of the pack in ``root``, bound to the site.
 
     Raises RulebookError with every error at once.
 
-    Rules that are switched off are left out, unless ``switched_off``: nothing downstream has to ask.
+    Rules that are switched off are left out, unless ``switched_off``: nobody has to ask.
     """
     problems: list[Problem] = []
     rulebook = read_pack(root, site or Site(), problems, switched_off=switched_off)
@@ -144,9 +142,7 @@ def read_pack(
     concepts = frozenset(_sets(valuesets))
     check_rulebook(rulebook, author, concepts)
     for name in {word for words in rulebook.pack.attributes.values() for word in words} - concepts:
-        author.error(
-            first(head.get("attributes")).place, f"'{name}' is no value set", "", "name"
-        )
+        author.error(first(head.get("attributes")).place, f"'{name}' is no value set", "", "name")
     _check_selectors(rulebook, site, author)
     ordered = sorted(rules, key=lambda rule: rule.id)
     return replace(

@@ -98,7 +98,10 @@ def rule_schema() -> dict[str, object]:
         "card": _card(),
         "evidence": {"type": "array", "items": evidence, "minItems": 1},
         "false-positives": _WORDS,
-        "history": {"type": "array", "items": _object(dict.fromkeys(HISTORY_KEYS, _TEXT), HISTORY_KEYS)},
+        "history": {
+            "type": "array",
+            "items": _object(dict.fromkeys(HISTORY_KEYS, _TEXT), HISTORY_KEYS),
+        },
         "supersedes": _WORDS,
     }
     required = (
