@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cds.authoring.expectation import Expectation
 from cds.authoring.scenario import Scenario
 
 _COMMENT = re.compile(r"\s*#[\s-]*(.*?)[\s-]*$")
@@ -23,9 +24,7 @@ class Told:
     given: tuple[str, ...]
     setting: tuple[str, ...]
     comes: tuple[tuple[str, str], ...]
-    must_not: tuple[tuple[str, str], ...]
-    says: tuple[str, ...]
-    unknown: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,32 @@ def tell(scenario: Scenario) -> Told:
         name=scenario.name,
         given=tuple(_words(item) for item in (given if isinstance(given, list) else [given])),
         setting=tuple(f"{key}: {_words(value)}" for key, value in setting.items()),
-        comes=scenario.cards,
-        must_not=scenario.must_not,
-        says=scenario.says,
-        unknown=scenario.unknown,
+        comes=scenario.expects.cards,
+        notes=tuple(_notes(scenario.expects)),
+    )
+
+
+def _notes(expects: Expectation) -> Iterator[tuple[str, str]]:
+    """What else must come, or must not: a word for it, and what it is of."""
+    if expects.lines is not None:
+        yield "as a line of a card", _levels(expects.lines) or "nothing"
+    yield "says", _quoted(expects.says)
+    yield "does not say", _quoted(expects.says_not)
+    for rule, offers in expects.suggests:
+        yield f"{rule} offers", "; ".join(", ".join(words) for words in offers) or "nothing"
+    yield "unknown", ", ".join(expects.unknown)
+    yield "decided", ", ".join(expects.decided)
+    yield "never", _levels(expects.must_not)
+    yield "problem", _quoted(expects.problems)
+
+
+def _levels(levels: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{rule} ({level})" if level else rule for rule, level in levels)
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(
+        f"\N{LEFT DOUBLE QUOTATION MARK}{word}\N{RIGHT DOUBLE QUOTATION MARK}" for word in words
     )
 
 

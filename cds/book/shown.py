@@ -50,7 +50,9 @@ class Showing:
 
     def _at(self, rule: Rule, level: str) -> Iterator[Shown]:
         """The first card of a rule at a level; nothing if no scenario brings one."""
-        tried = [scenario for scenario in self._all(rule) if (rule.id, level) in scenario.cards]
+        tried = [
+            scenario for scenario in self._all(rule) if (rule.id, level) in scenario.expects.cards
+        ]
         for scenario in tried[:_MOST_TRIED]:
             for drawn, card in self._drawn(scenario):
                 if drawn.finding.rule.id == rule.id and card.indicator == level:
