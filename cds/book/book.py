@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cds.authoring.scenario import Runner, Suite, read_suite
@@ -84,7 +84,7 @@ def read_book(root: Path, site: Site) -> Book:
         surfaces=surfaces(rulebook, knowledge),
         reaches={rule.id: reach_of(rule, rulebook) for rule in rulebook.rules},
         listings=read_listings(root, rulebook.terminology.valuesets),
-        showing=Showing(Runner(suite, site)),
+        showing=Showing(Runner(suite, replace(site, enable=(), disable=(), place=None))),
         prose=Prose.of(rulebook, knowledge),
         english=English(rulebook, local=True),
     )

@@ -34,7 +34,7 @@ class Prose:
         }
         targets |= {rule.id: (f"rules/{rule.id}.html", rule.title) for rule in rulebook.rules}
         names = "|".join(re.escape(name) for name in sorted(targets, key=len, reverse=True))
-        bounded = rf"|(?<![\w-])(?:{names})(?![\w-])" if names else ""
+        bounded = rf"|(?<![\w-])(?:{names})(?![\w-]|\.\w)" if names else ""
         return cls(rulebook, targets, re.compile(rf"\{{[\w-]+\}}{bounded}"))
 
     def __call__(self, text: str) -> Phrase:

@@ -59,6 +59,7 @@ def reach_of(rule: Rule, rulebook: Rulebook) -> Reach:
 class _Walk:
     rulebook: Rulebook
     found: Reach = field(default_factory=Reach)
+    asked: set[tuple[str, str]] = field(default_factory=set)
 
     def definition(self, kind: str) -> KindDefinition:
         return self.rulebook.definitions.get(kind, _EMPTY)
@@ -92,7 +93,7 @@ class _Walk:
         elif name in self.rulebook.terminology.valuesets:
             self.found.valuesets.setdefault(name, []).append(use)
         elif any(name in profile.flags for profile in definition.profiles):
-            self.profiles(kind)
+            self.profiles(kind, name)
 
     def term(self, name: str, kind: str) -> None:
         if (kind, name) in self.found.words:
@@ -104,16 +105,18 @@ class _Walk:
         told = [term.means] if term.unsure is None else [term.means, term.unsure]
         self.sentences(told, names, f"{kind}.{name}")
 
-    def profiles(self, kind: str) -> None:
-        """The profiles of a kind: what classes bring along."""
-        if (kind, "profiles") in self.found.words:
+    def profiles(self, kind: str, name: str) -> None:
+        """A flag or value that classes bring along: of the profiles those that have it."""
+        if (kind, f"profiles.{name}") in self.asked:
             return
-        self.found.words[kind, "profiles"] = None
+        self.asked.add((kind, f"profiles.{name}"))
         for profile in self.definition(kind).profiles:
+            if name not in profile.flags and name not in profile.values:
+                continue
             if profile.condition is not None:
                 self.sentences([profile.condition], {"it": kind}, f"{kind}.profiles")
-            for value in profile.values.values():
-                self.number(value)
+            for key in (name, "alone-for"):
+                self.number(profile.values.get(key, ""))
 
     def sentences(self, sentences: Iterable[Sentence], names: Names, word: str) -> None:
         for sentence in sentences:
@@ -166,4 +169,4 @@ class _Walk:
             told = [sentence for _, sentence in label.choices]
             self.sentences(told, {"it": kind}, f"{kind}.{name}")
         if any(name in profile.values for profile in definition.profiles):
-            self.profiles(kind)
+            self.profiles(kind, name)

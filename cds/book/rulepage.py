@@ -154,7 +154,7 @@ def _wordings(
 
 def _words(rule: Rule, book: Book) -> tuple[Piece, ...]:
     reach = book.reaches[rule.id]
-    keys = [key for key in dict.fromkeys((*reach.words, *reach.labels)) if key[1] != "profiles"]
+    keys = dict.fromkeys((*reach.words, *reach.labels))
     return tuple(
         Piece(unhyphened(word), anchor(kind, word), "word", kind)
         for kind, word in sorted(keys, key=lambda key: (key[1], key[0]))

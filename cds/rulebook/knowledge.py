@@ -26,6 +26,9 @@ _DISPUTE_KEYS = ("about", "resolved", "told", "statements", "rules", "pages")
 _PAGE_KEYS = ("id", "order", "title", "lead", "groups", "disputes", "sections")
 _SECTION_KEYS = ("title", "text", "table", "entries")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_SHORT_ID = re.compile(r"[A-Z]\d{2}")
+# Not a code of a classification, which goes on behind a dot.
+_MENTION = re.compile(r"(?<![\w.-])[A-Z]\d{2}(?![\w-]|\.\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +273,27 @@ class _Checker:
         if known is None and entry.statement not in sources:
             self.unknown(entry.statement, "statement or source", place, {**statements, **sources})
         expected = known.source if known is not None else entry.statement
+        for text in (entry.says, entry.strength, entry.contradicted_by):
+            self.mentions(text, place)
         if expected in sources and entry.source != expected:
             what = f"'{entry.statement}' does not stand in '{entry.source}'"
             self.author.error(place, what, f"source: {expected}", "name")
 
+    def mentions(self, text: str, place: Place) -> None:
+        """Ids of statements, sources and disputes in a text: a slip of the pen leads nowhere."""
+        known = {
+            **self.knowledge.statements,
+            **self.knowledge.disputes,
+            **self.rulebook.sources,
+        }
+        letters = {name[0] for name in known if _SHORT_ID.fullmatch(name)}
+        for match in _MENTION.finditer(text):
+            if match[0] not in known and match[0][0] in letters:
+                what = f"'{match[0]}' is no statement, source or dispute"
+                self.author.error(place, what, "an id of evidence/ or sources.yaml", "name")
+
     def text(self, text: str, place: Place) -> None:
+        self.mentions(text, place)
         for word in _PLACEHOLDER.findall(text):
             if word not in self.rulebook.parameters:
                 self.unknown(word, "parameter", place, self.rulebook.parameters)
@@ -293,7 +312,8 @@ class _Checker:
         for name in dispute.rules:
             if name not in listed:
                 self.unknown(name, "rule", dispute.place, dict.fromkeys(listed))
-        self.text(dispute.resolved, dispute.place)
+        for text in (dispute.about, dispute.resolved, dispute.told):
+            self.text(text, dispute.place)
 
     def page(self, page: ThemePage) -> None:
         for name in page.disputes:
@@ -302,6 +322,7 @@ class _Checker:
         for entry in page.entries:
             self.entry(entry, page.place)
             self.source(entry.source, page.place)
+        self.text(page.lead, page.place)
         for section in page.sections:
             self.text(section.text, page.place)
             cells = section.table.rows if section.table is not None else ()
