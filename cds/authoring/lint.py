@@ -38,11 +38,12 @@ def _check_scenarios(suite: Suite, rulebook: Rulebook, author: Author) -> None:
         if first_one is not scenario:
             what = f"'{scenario.name}' is a scenario in line {first_one.place.line} too"
             author.error(where, what, "each name once", "duplicate")
-        named = [*scenario.cards, *scenario.must_not, *((rule, "") for rule in scenario.unknown)]
-        for rule, level in [(scenario.rule, ""), *named]:
+        expects = scenario.expects
+        for rule in {scenario.rule: None, **dict.fromkeys(expects.rules)}:
             # A rule that does not exist never speaks: what must not come would never come.
             if rule not in known:
                 author.error(where, f"'{rule}' is no rule of the pack", "the id of a rule", "name")
+        for _, level in (*expects.cards, *expects.must_not, *(expects.lines or ())):
             if level not in ("", *INDICATORS):
                 accepted = ", ".join(INDICATORS)
                 author.error(where, f"'{level}' is no indicator", accepted, "value")

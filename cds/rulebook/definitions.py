@@ -18,9 +18,9 @@ from cds.rulebook.reading import Author, first
 
 # In the order in which they stand in a file.
 DEFINITION_KEYS = (
-    "kind", "parameters", "starts", "ends", "evidence", "caps", "hindsight", "kept-for", "profiles",
-    "understood", "aside", "topics", "orders-of", "order-categories", "labels", "terms",
-    "unseen-facts", "unseen",
+    "kind", "parameters", "starts", "ends", "first-after", "evidence", "caps", "hindsight",
+    "kept-for", "profiles", "understood", "aside", "topics", "orders-of", "order-categories",
+    "labels", "terms", "unseen-facts", "unseen",
 )  # fmt: skip
 PARAMETER_KEYS = ("value", "allowed", "follows", "basis", "means")
 ROW_KEYS = (
@@ -31,7 +31,7 @@ _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
 )  # fmt: skip
 PROFILE_KEYS = (
-    "for", "if", "covers", "wear", "alone-for", "look-back", "first-recent-day", "washout",
+    "for", "if", "covers", "wear", "alone-for", "look-back", "first-recent-day", "washout", "pause",
     "usual-route", "flags",
 )  # fmt: skip
 _NO_VALUES = frozenset({"for", "if", "flags"})
@@ -64,6 +64,7 @@ def read_definition(node: Node, author: Author) -> KindDefinition:
         orders_of=author.words(node, "orders-of"),
         order_categories=frozenset(author.words(node, "order-categories")),
         kept_for=_kept_for(node, kind, author),
+        first_after=_first_after(node, kind, author),
     )
 
 
@@ -81,6 +82,19 @@ def _kept_for(node: Node, kind: str, author: Author) -> int:
             what = f"'{name}' may look further ({parameter.high} days) than entries are kept"
             author.error(place, what, f"at least {parameter.high} days", "value")
     return int(value)
+
+
+def _first_after(node: Node, kind: str, author: Author) -> str:
+    """The number of days without a drug after which a dose of it is a first one; "" for never."""
+    word = author.text(node, "first-after")
+    if not word:
+        return ""
+    days = {name for name, item in read_parameters(node, author).items() if item.unit == "days"}
+    if kind != "dose-step" or word not in days:
+        what = f"'{word}' is no number of days that makes a dose a first one"
+        known = ", ".join(sorted(days)) or "a parameter in days of this file"
+        author.error(first(node.get("first-after")).place, what, known, "name")
+    return word
 
 
 def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from cds.rulebook.definitions import DEFINITION_KEYS, PARAMETER_KEYS, PROFILE_KEYS, ROW_KEYS
 from cds.rulebook.model import KINDS
-from cds.rulebook.rules import CARD_KEYS, EVIDENCE_KEYS, RULE_KEYS, SUGGESTION_KEYS
+from cds.rulebook.rules import CARD_KEYS, EVIDENCE_KEYS, HISTORY_KEYS, RULE_KEYS, SUGGESTION_KEYS
 from cds.terminology.valueset import PATTERN_KEYS, SYSTEM_KEYS, VALUESET_KEYS
 
 
@@ -58,11 +58,12 @@ FACT_KEYS = (*KINDS, "not", "is", "and", "where")
 SCENARIO_ORDER = (
     "id", "name", "why", "note", "tags", "hook", "as", "as-of", "timezone", "engine", "config",
     "parameters", "enable", "disable", "without", "given", "select", "encounter", "context",
-    "prefetch", "shown", "expect", "must-not", "says", "unknown", "problems",
+    "prefetch", "shown", "expect", "must-not", "lines", "says", "says-not", "suggests", "unknown",
+    "decided", "problems",
 )  # fmt: skip
 PACK_KEYS = (
-    "id", "title", "version", "label", "url", "canonical", "footer", "badge", "census", "overrides",
-    "templates",
+    "id", "title", "version", "label", "url", "canonical", "date", "developer", "funding", "notice",
+    "attributes", "footer", "badge", "census", "overrides", "templates",
 )  # fmt: skip
 
 _FACT = Shape(FACT_KEYS)
@@ -70,7 +71,12 @@ _FACTS = Shape(each=_FACT)
 _CARD = Shape(CARD_KEYS, {"suggest": Shape(SUGGESTION_KEYS), "links": Shape(("label", "page"))})
 _RULE = Shape(
     RULE_KEYS,
-    {"facts": _FACTS, "card": _CARD, "evidence": Shape(EVIDENCE_KEYS)},
+    {
+        "facts": _FACTS,
+        "card": _CARD,
+        "evidence": Shape(EVIDENCE_KEYS),
+        "history": Shape(HISTORY_KEYS),
+    },
     spaced=frozenset({"facts", "card", "evidence"}),
 )
 _SCENARIOS = Shape(("rule", "scenarios"), {"scenarios": Shape(SCENARIO_ORDER)})

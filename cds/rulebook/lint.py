@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cds.rulebook.document import Node
+from cds.rulebook.knowledge import check_knowledge, read_knowledge
 from cds.rulebook.model import INDICATORS, Rule, Rulebook
-from cds.rulebook.pack import TABLES, PackFiles, read_whole_pack, without_tables
+from cds.rulebook.pack import TABLES, PackFiles, read_pack, without_tables
 from cds.rulebook.reading import Author, first
 from cds.rulebook.site import Site
 from cds.rulebook.unused import check_unused
@@ -22,7 +23,7 @@ def lint_rules(root: Path, site: Site, problems: list[Problem]) -> Rulebook | No
 
     ``problems`` receives errors and advice.
     """
-    rulebook = read_whole_pack(root, site, problems)
+    rulebook = read_pack(root, site, problems, switched_off=True)
     if rulebook is None:
         return None
     author = Author(problems)
@@ -38,6 +39,7 @@ def lint_rules(root: Path, site: Site, problems: list[Problem]) -> Rulebook | No
         if rule is not None:
             _check_rights(rule, node, author)
             check_written(node, author, is_draft=rule.status == "draft")
+    check_knowledge(read_knowledge(root, author), rulebook, author)
     _check_precedence(first(files.one("precedence.yaml")), rulebook, author)
     return rulebook
 

@@ -28,7 +28,7 @@ from cds.terminology.valueset import (
 from cds.values.problem import Place
 
 # What else a value set may be of: a part of a record that is no fact of its own.
-OTHER_KINDS = ("service", "wording", "route", "form", "qualifying")
+OTHER_KINDS = ("answer", "service", "wording", "route", "form", "qualifying")
 _HEAD = ("title", "kind", "version", "date", "licence")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _LISTS = ("ingredients", "all-ingredients", "includes", "unless-with", "releases")

@@ -141,8 +141,8 @@ def test_a_whole_pack_says_the_same(root: Path, tmp_path: Path) -> None:
     assert [rule.id for rule in after.rules] == [rule.id for rule in before.rules]
     again = read_suite(pack)
     assert (again.fixtures, again.defaults) == (suite.fixtures, suite.defaults)
-    assert [(one.name, one.body, one.cards, one.says) for one in again.scenarios] == [
-        (one.name, one.body, one.cards, one.says) for one in suite.scenarios
+    assert [(one.name, one.body, one.expects) for one in again.scenarios] == [
+        (one.name, one.body, one.expects) for one in suite.scenarios
     ]
 
 

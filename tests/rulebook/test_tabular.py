@@ -51,7 +51,8 @@ def unpublished(root: Path) -> list[str]:
     for path in sorted((root / "valuesets").glob("*.yaml")):
         problems: list[Problem] = []
         node = read_document(path, f"valuesets/{path.name}", problems)
-        assert node is not None and not problems
+        assert node is not None
+        assert problems == []
         for code, place, beginning in codes_of(node, short(root), retired=path.stem == "retired"):
             if not is_published(code, beginning=beginning):
                 found.append(f"{place.render()}: {code}")
