@@ -222,13 +222,17 @@ def test(
             metavar="ENGINE",
         ),
     ] = None,
-    format: Format = "text",  # noqa: A002 - the option's name
+    format: Annotated[str, typer.Option("--format", help="text, json, junit or github.")] = "text",  # noqa: A002
 ) -> None:
-    """Run scenarios: every card must be listed, an unlisted one fails."""
+    """Run scenarios: every card must be listed, an unlisted one fails.
+
+    JUnit's XML goes to standard output; GitHub's annotations stand at the scenario's line.
+    """
     from cds.authoring.bench import Running, test_pack
+    from cds.authoring.reporter import FORMATS
     from cds.rulebook.pack import shipped_pack
 
-    check_choice(format, ("text", "json"), "--format")
+    check_choice(format, FORMATS, "--format")
     root = rules or (pack_above(path) if path is not None else None) or shipped_pack()
     if path is not None and not path.exists():
         raise Stop(f"{path}: there is no such file or folder")
@@ -236,7 +240,7 @@ def test(
     rulebook = read_rulebook(root, site)
     chosen = read_engine(engine or _best_engine(), rulebook)
     only = None if path is None or path.resolve() == root.resolve() else path
-    how = Running(as_json=format == "json", verbose=verbose, engine=chosen)
+    how = Running(form=format, verbose=verbose, engine=chosen)
     raise typer.Exit(test_pack(root, only, site, how))
 
 

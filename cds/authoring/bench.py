@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
+from time import perf_counter
 
 from cds.authoring.disagreement import Disagreements
 from cds.authoring.github import annotation
 from cds.authoring.lint import find_problems
-from cds.authoring.scenario import Outcome, Runner, read_suite
-from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
+from cds.authoring.reporter import reporter
+from cds.authoring.scenario import Runner, read_suite
+from cds.authoring.terminal import DONE, FAILED, progress, write_line
 from cds.rulebook.site import Site
 from cds.second.opinion import Engine
 from cds.values.problem import Problem, Severity
@@ -52,9 +50,9 @@ def _line(problem: Problem) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """How scenarios are run and told."""
+    """How scenarios are run and told: ``form`` is one of `reporter.FORMATS`."""
 
-    as_json: bool = False
+    form: str = "text"
     verbose: bool = False
     engine: Engine = "reference"
 
@@ -67,40 +65,16 @@ def test_pack(root: Path, only: Path | None, site: Site, how: Running) -> int:
     suite = read_suite(root, only)
     runner = Runner(suite, site, how.engine)
     disagreements = Disagreements(Path.cwd())
-    failed = 0
-    console = out()
-    for problem in suite.problems:
-        err().print(Text(problem.render(), style="red"))
+    told = reporter(how.form, root, verbose=how.verbose)
+    told.problems(suite.problems)
+    failed, began = 0, perf_counter()
     for outcome in progress(runner.run_all(), len(suite.scenarios)):
+        ended = perf_counter()
         failed += not outcome.passed
         if outcome.judged is not None:
             disagreements.add([outcome.judged], runner.document(outcome.scenario))
-        if how.as_json:
-            write_line(_outcome_as_json(outcome))
-        elif how.verbose or not outcome.passed:
-            _print_outcome(outcome, console)
+        told.outcome(outcome, ended - began)
+        began = perf_counter()
     total = len(suite.scenarios)
-    line = f"{total - failed} passed, {failed} failed of {total} scenarios"
-    (err() if how.as_json else console).print(line)
+    told.end(total, failed)
     return FAILED if failed or suite.problems or not total else DONE
-
-
-def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:
-    scenario = outcome.scenario
-    return {
-        "scenario": scenario.name,
-        "rule": scenario.rule,
-        "file": scenario.place.file,
-        "line": scenario.place.line,
-        "passed": outcome.passed,
-        "failures": list(outcome.failures),
-    }
-
-
-def _print_outcome(outcome: Outcome, console: Console) -> None:
-    place = outcome.scenario.place
-    mark, style = ("passed", "green") if outcome.passed else ("FAILED", "bold red")
-    where = f"{place.file}:{place.line}"
-    console.print(Text.assemble((mark, style), f" {where} {outcome.scenario.name}"))
-    for failure in outcome.failures:
-        console.print(Text(f"    {failure}"))
