@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from cds.commands import fmt, pack_above
+from cds.commands import fmt, new, pack_above
 from cds.options import (
     AsOf,
     Config,
@@ -252,6 +252,7 @@ def _best_engine() -> Engine:
 
 
 app.command()(fmt)
+app.command()(new)
 
 
 @app.command()

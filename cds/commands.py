@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cds.options import Rules, Stop
+from cds.options import Rules, Stop, now
 
 
 def fmt(
@@ -52,6 +52,62 @@ def fmt(
     if not files:
         raise Stop(f"{chosen[0]}: no rule pack is there; accepted: files, a folder with pack.yaml")
     raise typer.Exit(format_files(dict.fromkeys(files), how))
+
+
+def new(
+    rule: Annotated[
+        str | None, typer.Argument(help="Id of the rule: GROUP.NAME, lower case.", metavar="[RULE]")
+    ] = None,
+    rules: Rules = None,
+    pack: Annotated[
+        Path | None,
+        typer.Option("--pack", help="Begin a pack of your own in this folder, new or empty."),
+    ] = None,
+    problem: Annotated[
+        str | None,
+        typer.Option(
+            "--problem",
+            help="What the rule's findings are about, in precedence.yaml [default: a new one].",
+            metavar="NAME",
+        ),
+    ] = None,
+) -> None:
+    """Begin a rule, with its scenarios beside it, or with --pack a whole pack.
+
+    The rule is a draft that is checked and judges nobody; TODO marks what is to be written.
+    """
+    from cds.authoring.scaffold import ScaffoldError, new_pack, new_rule
+
+    if rule is None and pack is None:
+        raise Stop("nothing to begin; accepted: the id of a rule, or --pack DIR")
+    if rules is not None and pack is not None:
+        raise Stop("--rules and --pack name two packs; accepted: one of them")
+    today = now().date()
+    try:
+        begun = [new_pack(pack, today)] if pack is not None else []
+        if rule is not None:
+            begun.append(new_rule(pack or rules or _own_pack(), rule, problem or "", today))
+    except ScaffoldError as error:
+        raise Stop(str(error)) from error
+    for scaffold in begun:
+        for path in scaffold.written:
+            typer.echo(f"written: {path}")
+        for path in scaffold.changed:
+            typer.echo(f"changed: {path}")
+    for number, step in enumerate(begun[-1].steps, 1):
+        typer.echo(f"{number}. {step}")
+
+
+def _own_pack() -> Path:
+    """The pack that the current folder lies in, else a checkout's; never an installed one."""
+    from cds.rulebook.pack import shipped_pack
+
+    found = pack_above(Path()) or shipped_pack()
+    if found.name == "_rules":
+        raise Stop(
+            "the shipped rules are part of an installation; accepted: --rules DIR, --pack DIR"
+        )
+    return found
 
 
 def _stdin() -> str:

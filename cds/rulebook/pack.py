@@ -34,7 +34,7 @@ from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
 
 TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations", "retired"})
-_RESERVED = frozenset({"definitions", "valuesets", "evidence"})
+RESERVED = frozenset({"definitions", "valuesets", "evidence"})
 
 
 class RulebookError(Exception):
@@ -90,7 +90,7 @@ class PackFiles:
     def rules(self) -> list[Node]:
         found = []
         for path in sorted(self.root.glob("*/*.yaml")):
-            if path.parent.name in _RESERVED or path.name.endswith(".scenarios.yaml"):
+            if path.parent.name in RESERVED or path.name.endswith(".scenarios.yaml"):
                 continue
             node = self.read(path)
             if node is not None:

@@ -42,7 +42,7 @@ HOOKS = (
 )  # fmt: skip
 STATUSES = ("active", "draft", "retired")
 REMEMBER = re.compile(r"[1-9]\d* days by [a-z][\w-]*(?:(?:, | and )[a-z][\w-]*)*")
-_ID = re.compile(r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$")
+RULE_ID = re.compile(r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$")
 
 
 def read_rule(node: Node, author: Author) -> Rule:
@@ -57,7 +57,7 @@ def read_rule(node: Node, author: Author) -> Rule:
             "30 days by NAME and NAME",
             "value",
         )
-    if rule_id and not _ID.match(rule_id):
+    if rule_id and not RULE_ID.match(rule_id):
         author.error(
             first(node.get("id")).place,
             f"'{rule_id}' is no rule id",

@@ -27,13 +27,18 @@ def pack(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *args: object, code: str = "") -> subprocess.CompletedProcess[str]:
-    """Pytest in a folder, the plugin loaded as its entry point loads it."""
-    plugin = ("-p", "no:cds", "-p", "cds.pytest_plugin", "-p", "no:cacheprovider")
+    """Pytest in a folder, with this plugin and no other: test_wheel tries the entry point."""
+    plugin = ("-p", "cds.pytest_plugin", "-p", "no:cacheprovider")
     start = ("-c", code) if code else ("-m", "pytest")
     return subprocess.run(
-        [sys.executable, *start, *plugin, "-p", "no:xdist", *map(str, args)],
+        [sys.executable, *start, *plugin, *map(str, args)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "200",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
         check=False,
