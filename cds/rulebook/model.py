@@ -169,7 +169,8 @@ class Rule:
 class Parameter:
     """A number of the pack, with the reason for it; ``unit`` is days, hours, a UCUM unit or "".
 
-    ``follows`` names another number that this one keeps its proportion to, unless it is set itself.
+    ``follows`` names another number that this one keeps its proportion to, unless it is set itself;
+    ``at_most`` one that it must not be above.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Parameter:
     means: str
     place: Place
     follows: str = ""
+    at_most: str = ""
 
 
 @dataclass(frozen=True, slots=True)
