@@ -248,6 +248,27 @@ def _pack_of(path: Path | None) -> Path | None:
 
 
 @app.command()
+def docs(
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the pages; empty, new, or an older rule book."),
+    ],
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+) -> None:
+    """Write the rule book: a static site that shows each rule, its card and what it rests on.
+
+    It needs no server and no network: open index.html.
+    """
+    from cds.book.write import write_docs
+
+    site = read_site(config, enable, disable)
+    raise typer.Exit(write_docs(rules, site, out))
+
+
+@app.command()
 def feedback(
     store: Annotated[
         str | None,
