@@ -33,6 +33,7 @@ _PROFILE_VALUES = (
     "wear",
     "usual-route",
     "alone-for",
+    "pause",
 )
 
 

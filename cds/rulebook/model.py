@@ -24,6 +24,12 @@ KINDS = (
     "dose-step",
 )  # fmt: skip
 
+# What a decision may rest on and must be told of: 45 CFR 170.315(b)(11)(iv)(A)(5) to (13).
+ATTRIBUTES = (
+    "race", "ethnicity", "language", "sexual-orientation", "gender-identity", "sex",
+    "date-of-birth", "social-determinants", "health-status",
+)  # fmt: skip
+
 # Concepts of a medication that no value set lists: what a record that nothing classified is.
 PSEUDO_CONCEPTS = frozenset({"unresolved", "unclassified", "classified"})
 
@@ -130,6 +136,15 @@ class UnknownPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One version of a rule: its date and what changed with it."""
+
+    version: str
+    date: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule as its file says it, every sentence parsed, bound to one site."""
 
@@ -155,6 +170,9 @@ class Rule:
     evidence: tuple[Evidence, ...]
     false_positives: tuple[str, ...]
     place: Place
+    history: tuple[Change, ...] = ()
+    supersedes: tuple[str, ...] = ()
+    effective: str = ""
 
     @property
     def group(self) -> str:
@@ -337,7 +355,10 @@ class Precedence:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """What ``pack.yaml`` says of itself."""
+    """What ``pack.yaml`` says of itself; ``date`` is that of its version.
+
+    ``attributes`` names, by source attribute, the value sets whose entries are of that kind.
+    """
 
     id: str
     title: str
@@ -350,6 +371,11 @@ class Pack:
     badge: str
     badge_tag: str
     census: tuple[tuple[str, FactClause], ...] = ()
+    developer: str = ""
+    funding: str = ""
+    date: str = ""
+    notice: str = ""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
