@@ -289,6 +289,7 @@ def _replacement(node: Node, author: Author) -> Replacement:
         author.text(node, "rule", required=True),
         author.text(node, "replaced", required=True),
         author.words(node, "same", required=True),
+        node.place,
     )
 
 
