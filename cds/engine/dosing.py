@@ -68,6 +68,14 @@ def _unit_strength(fact: Fact) -> Value:
     return (regimen.counted if regimen is not None else None) or Never()
 
 
+def _at_bedtime(fact: Fact) -> Value:
+    """Whether any dose of the regimen is at bedtime; missing when no time of day is said."""
+    regimen = regimen_of(fact)
+    if regimen is None or regimen.bedtime is None:
+        return Missing(f"at what time of day {fact.name} is taken is not recorded")
+    return Words(frozenset({"yes" if regimen.bedtime else "no"}))
+
+
 DOSING: Mapping[str, Callable[[Fact], Value]] = {
     "dose": _dose,
     "dose-missing": _dose_missing,
@@ -76,4 +84,5 @@ DOSING: Mapping[str, Callable[[Fact], Value]] = {
     "text-dose": _text_dose,
     "written-unit": _written_unit,
     "unit-strength": _unit_strength,
+    "at-bedtime": _at_bedtime,
 }

@@ -96,14 +96,6 @@ def _on_hold(fact: Fact) -> Value:
     return _yes(fact.exposure is not None and fact.exposure.on_hold)
 
 
-def _at_bedtime(fact: Fact) -> Value:
-    """Whether any dose of the regimen is at bedtime; missing when no time of day is said."""
-    regimen = _regimen(fact)
-    if regimen is None or regimen.bedtime is None:
-        return Missing(f"at what time of day {fact.name} is taken is not recorded")
-    return _yes(regimen.bedtime)
-
-
 def _reason(fact: Fact) -> Value:
     found = [reason for record in _medications(fact) for reason in record.reasons]
     return words(*_valuesets(found))
@@ -125,7 +117,6 @@ _MEDICATION: Mapping[str, Reader] = {
     "certainty": certainty,
     "drafted": _drafted,
     "on-hold": _on_hold,
-    "at-bedtime": _at_bedtime,
     "reason": _reason,
 }
 
