@@ -87,8 +87,8 @@ class _Meanings(Meanings):
         self.expression = _Expression(self, log)
         self.explain = Explanation(self.expression, self.passed_over).explain
 
-    def _term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
-        truth = super()._term(term, sheet, fact)
+    def term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
+        truth = super().term(term, sheet, fact)
         self._log.saw(term, truth)
         self._log.parts.add(("term", fact.kind, term.name))
         return truth

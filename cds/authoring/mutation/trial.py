@@ -21,6 +21,7 @@ from cds.engine.frame import Hook
 from cds.engine.observation import Log, ObservedEvaluator, ObservedTerminology, Part
 from cds.engine.review import Evaluator, speaks_on
 from cds.engine.sheet import Sheet
+from cds.engine.variation import answers_alike
 from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import RulebookError
 from cds.rulebook.site import Site, is_on
@@ -125,6 +126,7 @@ class Trial:
         self._book, self._cases, self._engine = book, cases, engine
         self._evaluators: dict[Site, Evaluator] = {}
         self._sheets: dict[int, Sheet] = {}
+        self._judged: set[int] = set()
         self._kills: Counter[int] = Counter()
 
     def killer(self, mutant: Mutant) -> Case | None:
@@ -221,11 +223,33 @@ class Trial:
             if case.site not in evaluators:
                 evaluators[case.site] = Evaluator(self._book.variant(mutant, case.site))
             evaluator = evaluators[case.site]
+            if not again and self._answers_alike(number, mutant, evaluator):
+                return False
             read = _read_again(case, evaluator.rulebook) if again else case
             review = evaluator.review(read.chart, read.hook, read.as_of)
             return _is_failure(read, review, evaluator.rulebook)
 
         return fails
+
+    def _answers_alike(self, number: int, mutant: Mutant, changed: Evaluator) -> bool:
+        """Whether the changed definition gives every answer that the case asked it for."""
+        case = self._cases[number]
+        parts = mutant.parts & case.parts
+        if not parts:
+            return False
+        sheet = self._judged_sheet(number)
+        return all(answers_alike(part, sheet, changed.rulebook, changed.meanings) for part in parts)
+
+    def _judged_sheet(self, number: int) -> Sheet:
+        """The case's sheet, with every answer that its rules asked for."""
+        case = self._cases[number]
+        evaluator = self._evaluator(case.site)
+        sheet = self._sheet(number, evaluator)
+        if number not in self._judged:
+            self._judged.add(number)
+            if not case.review.problems:
+                evaluator.judge_all(evaluator.agendas(case.hook.name), sheet, frozenset())
+        return sheet
 
     # -- another engine: everything anew ----------------------------------------------------------
 
@@ -245,6 +269,8 @@ class Trial:
 
 
 def _can_notice(case: Case, mutant: Mutant) -> bool:
+    if mutant.rule and mutant.edit.steps[0] == "card":
+        return mutant.rule in case.findings
     if mutant.rule:
         # A patient who is not judged at all (the review says why) is not judged by any rule.
         return not case.review.problems
