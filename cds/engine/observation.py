@@ -7,6 +7,7 @@ evaluator knows nothing of it, so watching costs nothing where nobody watches.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -141,7 +142,7 @@ class ObservedEvaluator(Evaluator):
         sheets: list[Sheet] = []
 
         def judge(
-            agendas: tuple[Agenda, ...], sheet: Sheet, shown: frozenset[str]
+            agendas: tuple[Agenda, ...], sheet: Sheet, shown: Container[str]
         ) -> tuple[Verdict, ...]:
             sheets.append(sheet)
             return self.judge_all(agendas, sheet, shown)
@@ -153,7 +154,7 @@ class ObservedEvaluator(Evaluator):
 
     def _note_rows(self, sheet: Sheet) -> None:
         """Notes which lines of the pack's tables the chart's entries fell under."""
-        for kind in ("medication", "procedure"):
+        for kind in sheet.kinds():
             for fact in sheet.facts(kind):
                 self._log.parts.add(("kind", kind))
                 self._note_fact(fact, sheet.definition(kind))

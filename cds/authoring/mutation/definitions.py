@@ -140,6 +140,8 @@ def _mentioned_in(definition: KindDefinition, name: str) -> Iterator[Part]:
     for number, profile in enumerate(definition.profiles):
         if name in profile.values.values() or _in_sentences([profile.condition], name):
             yield ("profile", kind, str(number))
+    if name == definition.first_after:
+        yield ("kind", kind)
     if _in_sentences([definition.unseen], name):
         yield ("unseen", kind)
 

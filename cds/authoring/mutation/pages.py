@@ -223,6 +223,11 @@ def precedence_mutants(page: Page) -> Iterator[Mutant]:
             whole = steps if len(lines_only) > 1 else (*way, "lines-only")
             found = maker.dropped(f"{name}.lines-only", whole, node)
             yield replace(found, findings=(node.text,))
+        replaces = items_at(root, *way, "replaces")
+        for steps, node in replaces:
+            whole = steps if len(replaces) > 1 else (*way, "replaces")
+            found = maker.dropped(f"{name}.replaces", whole, node)
+            yield replace(found, findings=(_text(node, "rule"), _text(node, "replaced")))
     suppressions = items_at(root, "suppressions")
     for steps, node in suppressions:
         clause = f"suppressions: {shortened(node)}"
