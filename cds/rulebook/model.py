@@ -17,9 +17,11 @@ Indicator = Literal["info", "warning", "critical"]
 INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")
 
 # The kinds of fact a rule can ask for. `source` is the coverage manifest, `statement` an entry such
-# as "none known"; the pack's concepts classify the others.
+# as "none known", `dose-step` a dose that drafts make follow on another; the pack's concepts
+# classify the others.
 KINDS = (
     "medication", "procedure", "condition", "allergy", "result", "statement", "source", "patient",
+    "dose-step",
 )  # fmt: skip
 
 # What a decision may rest on and must be told of: 45 CFR 170.315(b)(11)(iv)(A)(5) to (13).
@@ -278,6 +280,7 @@ class KindDefinition:
     """Everything the pack says about one kind of fact.
 
     ``kept_for`` is how many days after its last date an entry may still matter; 0: always.
+    ``first_after`` names the number of days without a drug after which a dose of it is a first one.
     """
 
     kind: str
@@ -297,6 +300,7 @@ class KindDefinition:
     orders_of: tuple[str, ...] = ()
     order_categories: frozenset[str] = frozenset()
     kept_for: int = 0
+    first_after: str = ""
     _by_resource: dict[str, tuple[EvidenceRow, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -311,6 +315,15 @@ class KindDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """A rule whose finding leaves out another rule's about the ``same`` facts: no card, no line."""
+
+    rule: str
+    replaced: str
+    same: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemOrder:
     """Which of several findings about one thing becomes the card: ``by`` names what they share."""
 
@@ -318,6 +331,7 @@ class ProblemOrder:
     by: str
     rules: tuple[str, ...]
     lines_only: tuple[str, ...]
+    replaces: tuple[Replacement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from cds.rulebook.model import (
     Parameter,
     Precedence,
     ProblemOrder,
+    Replacement,
     Rulebook,
     Suppression,
 )
@@ -254,12 +255,13 @@ def _read_precedence(node: Node, author: Author) -> Precedence:
     author.only(node, ("problems", "suppressions"), "precedence.yaml")
     problems = {}
     for name, item in first(node.get("problems")).mapping.items():
-        author.only(item, ("by", "order", "lines-only"), f"the problem '{name}'")
+        author.only(item, ("by", "order", "lines-only", "replaces"), f"the problem '{name}'")
         problems[name] = ProblemOrder(
             name,
             author.text(item, "by"),
             author.words(item, "order"),
             author.words(item, "lines-only"),
+            tuple(_replacement(each, author) for each in first(item.get("replaces")).items),
         )
     suppressions = []
     for item in first(node.get("suppressions")).items:
@@ -275,6 +277,15 @@ def _read_precedence(node: Node, author: Author) -> Precedence:
             )
         )
     return Precedence(problems, tuple(suppressions))
+
+
+def _replacement(node: Node, author: Author) -> Replacement:
+    author.only(node, ("rule", "replaced", "same"), "a replacement")
+    return Replacement(
+        author.text(node, "rule", required=True),
+        author.text(node, "replaced", required=True),
+        author.words(node, "same", required=True),
+    )
 
 
 def _plain_mapping(node: Node) -> dict[str, object]:
