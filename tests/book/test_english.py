@@ -16,8 +16,9 @@ NAMES = {"drug": "medication", "drugs": "medication", "scan": "procedure", "ptx"
 
 SENTENCES = [
     ("drug", "a drug is found"),
-    ("drugs", "some drugs is found"),
+    ("drugs", "some drugs are found"),
     ("ptx", "ptx is found"),
+    ("drugs.dose is known", "the drugs' dose is known"),
     ("no drug", "no drug is found"),
     ("not drug", "no drug is found"),
     ("not no drug", "a drug is found"),

@@ -222,3 +222,33 @@ def test_the_table_of_statements_is_checked_in(
         path.parent.mkdir(exist_ok=True)
         path.write_text(table, "utf-8")
     assert path.read_text("utf-8") == table
+
+
+def used(site: Site, rule: str, title: str, following: str) -> str:
+    """What the page of a rule says of one of its attributes."""
+    table = site.pages[f"rules/{rule}.html"].text.partition("No. Attribute Here")[2]
+    return table.partition(f" {title} ")[2].partition(f" {following}")[0]
+
+
+def test_no_rule_reads_who_somebody_is(site: Site, rulebook: Rulebook) -> None:
+    """Race, ethnicity, language, orientation, gender, sex: no rule of this pack asks for any."""
+    titles = ["Race", "Ethnicity", "Language", "Sexual orientation", "Gender identity", "Sex"]
+    titles.append("Date of birth")
+    for rule in rulebook.rules:
+        for number, (title, following) in enumerate(zip(titles, titles[1:], strict=False), 5):
+            said = used(site, rule.id, f"{number} {title}", f"{number + 1} {following}")
+            assert said == "Not used.", (rule.id, title)
+
+
+def test_a_rule_that_reads_the_age_says_so_and_how(site: Site) -> None:
+    said = used(site, "monitor.paediatric", "11 Date of birth", "12 Social")
+    assert said.startswith("Used. In this rule: the person 's age is less than 18 ")
+    other = used(site, "opioid.recent-exposure", "11 Date of birth", "12 Social")
+    assert other == "Not used."
+
+
+def test_a_rule_that_reads_an_assessment_says_so_and_how(site: Site) -> None:
+    said = used(site, "monitor.mood-behaviour", "13 Health status assessments", "History")
+    assert said.startswith("Used. In this rule: a result of the class self harm question")
+    other = used(site, "opioid.recent-exposure", "13 Health status assessments", "History")
+    assert other == "Not used."
