@@ -32,6 +32,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "on-hold": "yes if an order of the course is on hold",
         "says": "wordings found in its texts",
         "reason": "what the order says it is for",
+        "replaces": "the resources of the orders whose place it takes",
         "first-recent-day": "profile",
         "look-back": "profile",
         "washout": "profile",
