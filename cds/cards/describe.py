@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds.cards.markdown import cap, escape
+from cds.cards.observed import person_line, result_line
 from cds.chart.model import Coverage, MedicationRecord
 from cds.engine.evidence import certainty_of
 from cds.engine.fact import Bound, Fact
@@ -37,6 +38,7 @@ def found_lines(finding: Finding, rulebook: Rulebook, today: DayRange) -> list[s
 
 def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
     fact = bound.fact
+    doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
     match fact.kind:
         case "medication":
             return _medication(bound, today)
@@ -44,9 +46,12 @@ def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
             return [_operation(fact, rulebook.definitions["procedure"].labels)]
         case "source":
             return []
+        case "result":
+            return [result_line(fact, doubt)]
+        case "patient":
+            return [person_line(fact)]
         case _:
             sources = ", ".join(str(source) for source in fact.sources)
-            doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
             return (
                 [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
             )

@@ -56,12 +56,16 @@ class Fact:
 
     @property
     def sources(self) -> tuple[SourceRef, ...]:
+        if isinstance(self.subject, Patient):
+            return (SourceRef("Patient", self.subject.id),)
         return tuple(record.source for record in self.records)
 
     @property
     def key(self) -> str:
         """The same for the same fact, whatever else is on the chart."""
-        return self.kind + ":" + (",".join(str(source) for source in self.sources) or self.name)
+        key = self.kind + ":" + (",".join(str(source) for source in self.sources) or self.name)
+        part = self.subject.part if isinstance(self.subject, ResultRecord) else ""
+        return f"{key}#{part}" if part else key
 
     @property
     def drafts(self) -> tuple[SourceRef, ...]:

@@ -26,7 +26,7 @@ from cds.engine.value import (
     Words,
 )
 from cds.terminology.concept import Classification
-from cds.values.moment import DayRange
+from cds.values.moment import DayRange, PartialDate
 
 Reader = Callable[[Fact], Value]
 
@@ -295,36 +295,68 @@ _ALLERGY: Mapping[str, Reader] = {
     "because": _no_reason,
     "clinical": _plain("clinical"),
     "verification": _plain("verification"),
+    "type": _plain("type"),
+    "criticality": _plain("criticality"),
     "modified": _plain("modified"),
     "certainty": certainty,
 }
 
 
-def _result(fact: Fact) -> ResultRecord | None:
-    return fact.subject if isinstance(fact.subject, ResultRecord) else None
+def _result(fact: Fact) -> ResultRecord:
+    assert isinstance(fact.subject, ResultRecord)
+    return fact.subject
 
 
 def _result_value(fact: Fact) -> Value:
     record = _result(fact)
-    if record is None or record.value is None:
-        return Missing(f"{fact.name} has no value that can be compared")
+    if isinstance(record.value, PartialDate):
+        return Moment.of(record.value)
+    if record.value is None:
+        return Missing(_no_value(fact, "has no value that can be compared"))
     return record.value
 
 
-def _result_high(fact: Fact) -> Value:
-    record = _result(fact)
-    return (
-        record.high
-        if record is not None and record.high is not None
-        else Missing("no reference range")
-    )
+def _no_value(fact: Fact, otherwise: str) -> str:
+    """Why a result has no value, as the record says, or else what it lacks."""
+    absent = _result(fact).absent
+    return f"{fact.name}: {absent}" if absent else f"{fact.name} {otherwise}"
+
+
+def _limit(which: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        found: Value | None = getattr(_result(fact), which)
+        return found if found is not None else Missing(f"{fact.name} has no reference range")
+
+    return read
 
 
 def _answer(fact: Fact) -> Value:
+    """The words of the answer; where there is no value at all, those of its interpretation."""
     record = _result(fact)
-    if record is None or record.answer is None:
-        return Missing(f"{fact.name} has no coded answer")
-    return words(*_valuesets([record.answer]), record.answer.name.casefold())
+    if record.answer is not None or record.said:
+        return words(*record.said, *_words_of(record.answer))
+    if record.value is not None:
+        return words()
+    if record.interpreted is not None:
+        return words(*_words_of(record.interpreted))
+    return Missing(_no_value(fact, "has no answer"))
+
+
+def _words_of(found: Classification | None) -> list[str]:
+    return [] if found is None else [*_valuesets([found]), found.name.casefold()]
+
+
+def _interpretation(fact: Fact) -> Value:
+    return words(*(_result(fact).interpretation or ("absent",)))
+
+
+def _absent(fact: Fact) -> Value:
+    return words(_result(fact).absent)
+
+
+def _text_of_answer(fact: Fact) -> Value:
+    answer = _result(fact).answer
+    return words(answer.name) if answer is not None else words(*_result(fact).said)
 
 
 _RESULT: Mapping[str, Reader] = {
@@ -332,9 +364,14 @@ _RESULT: Mapping[str, Reader] = {
     "source": _sources,
     "because": _no_reason,
     "value": _result_value,
-    "high": _result_high,
+    "low": _limit("low"),
+    "high": _limit("high"),
     "answer": _answer,
+    "answer-text": _text_of_answer,
+    "interpretation": _interpretation,
+    "absent": _absent,
     "date": _date("effective", "issued"),
+    "issued": _date("issued"),
     "status": _status,
     "modified": _plain("modified"),
     "certainty": certainty,
