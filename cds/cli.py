@@ -33,7 +33,9 @@ from cds.options import (
 )
 
 if TYPE_CHECKING:
+    from cds.hooks.settings import Settings
     from cds.second.opinion import Engine
+    from cds.values.problem import Problem
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 app = typer.Typer(
@@ -282,6 +284,7 @@ def serve(
     try:
         warning = check_auth(auth, address)
         setting, notes = read_setting(rules, config, enable, disable, None, timezone, None, None)
+        settings = _settings(config)
         if second_opinion:
             read_engine("both", setting.rulebook)
         listener = listen(address)
@@ -289,8 +292,21 @@ def serve(
         raise Stop(str(error)) from error
     for note in (warning, *notes):
         sys.stderr.write(f"cds: {note}\n")
-    options = Options(second_opinion=second_opinion)
+    options = Options(settings=settings, second_opinion=second_opinion)
     run(setting.rulebook, setting.zone, now, listener, options)
+
+
+def _settings(config: Path | None) -> Settings:
+    """What the configuration says of the service; raises Stop with everything that is wrong."""
+    from cds.hooks.settings import read_settings
+    from cds.rulebook.reading import Author
+
+    problems: list[Problem] = []
+    node = read_site(config, None, None).service
+    found = read_settings(node, Author(problems), config.parent if config else Path())
+    if problems:
+        raise Stop("\n".join(problem.render() for problem in sorted(problems)))
+    return found
 
 
 @app.callback(invoke_without_command=True)

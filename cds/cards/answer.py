@@ -254,7 +254,7 @@ def _also(finding: Finding, rulebook: Rulebook) -> str:
 
 
 def _source(entry: Evidence, rulebook: Rulebook) -> str:
-    where = rulebook.sources[entry.source] + (f", {entry.section}" if entry.section else "")
+    where = rulebook.sources[entry.source].cite + (f", {entry.section}" if entry.section else "")
     line = f"[{entry.statement}] {entry.says} *{where}.* Strength: {entry.strength}."
     if entry.beyond:
         line += " Beyond the source documents."

@@ -29,6 +29,7 @@ from cds.hooks.discovery import services
 from cds.hooks.metrics import CONTENT_TYPE, Metrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
+from cds.hooks.settings import Settings
 from cds.rulebook.model import Rulebook
 
 
@@ -38,8 +39,8 @@ class Options:
     ``second_opinion`` has the second engine judge again what was answered.
     """
 
+    settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
-    origins: tuple[str, ...] = ("*",)
     judging: bool = True
     second_opinion: bool = False
 
@@ -53,7 +54,7 @@ def create_app(
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
     opinion = _second_opinion(rulebook, log) if options.second_opinion else None
     aside = opinion.offer if opinion is not None else None
-    desk = Desk(rulebook, zone, clock, options.limits.max_bytes, options.judging, aside)
+    desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside)
     metrics = Metrics(opinion)
     counter = Counter(desk, offered, options.limits, log, metrics)
 
@@ -89,7 +90,7 @@ def create_app(
     app.add_route("/health", healthy, ["GET"])
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
-    _allow_origins(app, options.origins)
+    _allow_origins(app, options.settings.origins)
     return app
 
 

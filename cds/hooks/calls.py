@@ -33,9 +33,8 @@ MAX_HELD_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one call, and all calls together, may take."""
+    """What all calls together may take, and from what size on a call is no quick one."""
 
-    max_bytes: int = 25 * 1024 * 1024
     inline_bytes: int = INLINE_BYTES
     workers: int = WORKERS
     max_calls: int = MAX_CALLS
@@ -106,8 +105,8 @@ class Counter:
 
     def _check_room(self, size: int = 0) -> None:
         limits = self.limits
-        if size > limits.max_bytes:
-            raise too_large(limits.max_bytes)
+        if size > self.desk.max_bytes:
+            raise too_large(self.desk.max_bytes)
         if self._open > limits.max_calls or self._held > limits.max_held_bytes:
             what = "too many calls at once"
             raise Refused(Outcome(503, "throttled", what, "the same call a little later"))
@@ -117,7 +116,7 @@ class Counter:
 
         Raises Refused (413, 503); then nothing is held.
         """
-        limit = self.limits.max_bytes
+        limit = self.desk.max_bytes
         said = request.headers.get("content-length", "")
         if said.isdigit() and int(said[:20]) > limit:
             raise too_large(limit)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from cds.rulebook.source import Source
 from cds.rulebook.syntax import And, Is, Not, Or, Path, Test, Value, tests
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place
@@ -347,7 +348,7 @@ class Rulebook:
     precedence: Precedence
     templates: Mapping[str, object]
     overrides: Mapping[str, str]
-    sources: Mapping[str, str]
+    sources: Mapping[str, Source]
     terminology: Terminology
     evidence_url: str
     digest: str

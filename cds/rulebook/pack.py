@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cds
+from cds.rulebook.bibliography import read_sources
 from cds.rulebook.check import check_rulebook
 from cds.rulebook.definitions import read_definition, read_fact, read_parameters
 from cds.rulebook.document import Node, read_document
@@ -127,7 +128,7 @@ def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | Non
         precedence=_read_precedence(first(files.one("precedence.yaml")), author),
         templates=_plain_mapping(first(head.get("templates"))),
         overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
-        sources={key: item.text for key, item in first(files.one("sources.yaml")).mapping.items()},
+        sources=read_sources(first(files.one("sources.yaml")), author),
         terminology=_terminology(valuesets),
         evidence_url=site.evidence_url,
         digest=_digest(files, site),

@@ -84,7 +84,7 @@ def read_rule(node: Node, author: Author) -> Rule:
         unknown=_unknown(node, author),
         remember=memory,
         card=_card(node, author),
-        evidence=tuple(_evidence(item, author) for item in first(node.get("evidence")).items),
+        evidence=tuple(read_evidence(item, author) for item in first(node.get("evidence")).items),
         false_positives=author.words(node, "false-positives"),
         place=node.place,
     )
@@ -216,7 +216,8 @@ def _suggestion(node: Node, author: Author) -> SuggestionTemplate:
     )
 
 
-def _evidence(node: Node, author: Author) -> Evidence:
+def read_evidence(node: Node, author: Author) -> Evidence:
+    """One source statement behind a rule or on a page; errors go to ``author``."""
     author.only(node, EVIDENCE_KEYS, "an evidence entry")
     return Evidence(
         statement=author.text(node, "statement", required=True),
