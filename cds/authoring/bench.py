@@ -14,8 +14,10 @@ from rich.text import Text
 from cds.authoring.disagreement import Disagreements
 from cds.authoring.scenario import Outcome, Runner, Suite, read_suite
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
+from cds.rulebook.knowledge import check_knowledge, read_knowledge
 from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import read_pack
+from cds.rulebook.reading import Author
 from cds.rulebook.site import Site
 from cds.second.opinion import Engine
 from cds.values.problem import Problem, Severity
@@ -25,6 +27,9 @@ def lint_pack(root: Path, site: Site, format_name: str) -> int:
     """Prints every error of a pack and of its scenarios, sorted, each once."""
     problems: list[Problem] = []
     rulebook = read_pack(root, site, problems)
+    if rulebook is not None:
+        author = Author(problems)
+        check_knowledge(read_knowledge(root, author), rulebook, author)
     suite = read_suite(root)
     known = _ids(rulebook) if rulebook is not None else frozenset()
     found = sorted({*problems, *suite.problems, *_misnamed(suite, known)})

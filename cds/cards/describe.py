@@ -130,7 +130,10 @@ def _certainty(record: MedicationRecord, said: str = "") -> str:
 
 def _operation(fact: Fact, labels: Iterable[str]) -> str:
     start = fact.value("start")
+    done = fact.value("performed")
     when = escape(render(start)) if isinstance(start, Moment) else "no date recorded"
+    if isinstance(done, Moment) and not isinstance(start, Moment):
+        when = f"done {escape(render(done))}"
     sources = ", ".join(escape(str(source)) for source in fact.sources)
     parts = [f"{escape(cap(fact.name, _LONG))}: {when}"]
     for label in labels:

@@ -115,6 +115,21 @@ class Explanation:
         for word in words:
             if self._expression.word_test(scope, bound.fact, word) is Truth.UNKNOWN:
                 found += scope.sheet.reasons(bound.fact, word)
+        return found + (self._conditions(clause, bound.fact, scope) if clause is not None else [])
+
+    def _conditions(self, clause: FactClause, fact: Fact, scope: Scope) -> list[str]:
+        """Why a clause's own conditions are unknown of a fact: its values, or facts they name."""
+        found: list[str] = []
+        inner = scope.inner({clause.name: Bound(fact, Truth.YES)})
+        for condition in clause.where:
+            if self._expression.truth(condition.test, inner) is not Truth.UNKNOWN:
+                continue
+            found += self.explain(condition.test, inner).reasons()
+            names, paths = self._names_in(condition.test)
+            for other in sorted({*names, *(path.name for path in paths)} - {clause.name}):
+                for bound in inner.bounds(other):
+                    if bound.truth is Truth.UNKNOWN:
+                        found += self._doubts_of(bound, scope.clauses.get(other), scope)
         return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from cds.chart.dosage import Regimen
 from cds.chart.model import (
     MedicationRecord,
     OperationRecord,
@@ -13,8 +12,10 @@ from cds.chart.model import (
     Record,
     ResultRecord,
 )
+from cds.engine.dosing import DOSING
 from cds.engine.fact import Fact, certainty
 from cds.engine.planned import is_timed
+from cds.engine.steps import Step
 from cds.engine.value import (
     FOREVER,
     Count,
@@ -27,6 +28,7 @@ from cds.engine.value import (
 )
 from cds.terminology.concept import Classification
 from cds.values.moment import DayRange, PartialDate
+from cds.values.truth import Truth
 
 Reader = Callable[[Fact], Value]
 
@@ -77,54 +79,6 @@ def latest(day: DayRange) -> tuple[int, int]:
     return day.latest.toordinal(), day.earliest.toordinal()
 
 
-def _regimen(fact: Fact) -> Regimen | None:
-    """The regimen that counts: the order's, else that of another entry; one with a dose first."""
-    kinds = (
-        "MedicationRequest",
-        "MedicationStatement",
-        "MedicationDispense",
-        "MedicationAdministration",
-    )
-    found = [record for record in _medications(fact) if record.regimen is not None]
-    found.sort(key=lambda record: (kinds.index(record.source.type), record.source))
-    told = [record for record in found if record.regimen and not record.regimen.missing]
-    best = next(iter(told or found), None)
-    return best.regimen if best is not None else None
-
-
-def _daily(fact: Fact) -> Value:
-    regimen = _regimen(fact)
-    if regimen is None:
-        return Missing(f"the dose of {fact.name} is not recorded")
-    if regimen.daily_dose is None:
-        return Missing("; ".join(regimen.missing) or "the daily dose cannot be computed")
-    return regimen.daily_dose
-
-
-def _single(fact: Fact) -> Value:
-    regimen = _regimen(fact)
-    if regimen is None or regimen.single_dose is None:
-        return Missing("the single dose is not recorded")
-    return regimen.single_dose
-
-
-def _dose(fact: Fact) -> Value:
-    """The larger of single and daily dose; missing unless the daily dose is known."""
-    daily, single = _daily(fact), _single(fact)
-    if isinstance(daily, Missing) or isinstance(single, Missing | Never):
-        return daily
-    return max((daily, single), key=_milligrams)
-
-
-def _dose_missing(fact: Fact) -> Value:
-    daily = _daily(fact)
-    return words(daily.reason) if isinstance(daily, Missing) else words()
-
-
-def _milligrams(amount: Value) -> Decimal:
-    return amount.to("mg").value  # type: ignore[union-attr]
-
-
 def _release(fact: Fact) -> Value:
     return words(
         *(record.product.release for record in _medications(fact) if record.product is not None)
@@ -162,10 +116,7 @@ _MEDICATION: Mapping[str, Reader] = {
     "exposure": _spans("taken"),
     "possibility": _spans("possible"),
     "hint": _spans("hinted"),
-    "dose": _dose,
-    "dose-missing": _dose_missing,
-    "daily-dose": _daily,
-    "single-dose": _single,
+    **DOSING,
     "release": _release,
     "certainty": certainty,
     "drafted": _drafted,
@@ -196,6 +147,14 @@ def _dates_differ(fact: Fact) -> Value:
 def _timed(fact: Fact) -> Value:
     start = _begin(fact)
     return _yes(isinstance(start, Moment) and is_timed(start))
+
+
+def _performed(fact: Fact) -> Value:
+    """When it was done, the latest that its entries give; never where none says that it was."""
+    assert fact.plan is not None
+    if not fact.plan.done:
+        return Never()
+    return fact.plan.performed or Missing("when it was done is not recorded")
 
 
 def _attribute(name: str) -> Reader:
@@ -232,6 +191,7 @@ _PROCEDURE: Mapping[str, Reader] = {
     "start": _begin,
     "timed": _timed,
     "dates-differ": _dates_differ,
+    "performed": _performed,
     "priority": _attribute("priority"),
     "class": _attribute("class"),
     "elective": _attribute("elective"),
@@ -243,6 +203,11 @@ _PROCEDURE: Mapping[str, Reader] = {
 
 
 # -- the others ----------------------------------------------------------------------------------
+
+
+def _concept(fact: Fact) -> Value:
+    """The value sets that the fact is surely in."""
+    return words(*(name for name, truth in fact.concepts.items() if truth is Truth.YES))
 
 
 def _plain(name: str) -> Reader:
@@ -288,6 +253,7 @@ _CONDITION: Mapping[str, Reader] = {
     "onset": _date("onset"),
     "abated": _abated,
     "certainty": certainty,
+    "concept": _concept,
 }
 _ALLERGY: Mapping[str, Reader] = {
     "name": _name,
@@ -375,6 +341,7 @@ _RESULT: Mapping[str, Reader] = {
     "status": _status,
     "modified": _plain("modified"),
     "certainty": certainty,
+    "concept": _concept,
 }
 _STATEMENT: Mapping[str, Reader] = {
     "name": _name,
@@ -402,6 +369,33 @@ _PATIENT: Mapping[str, Reader] = {
     "born": _born,
     "sex": _sex,
 }
+
+
+def _of_step(name: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        assert isinstance(fact.subject, Step)
+        found: Value = getattr(fact.subject, name)
+        return found
+
+    return read
+
+
+def _is_first(fact: Fact) -> Value:
+    return _yes(isinstance(fact.subject, Step) and fact.subject.first)
+
+
+_STEP: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _no_reason,
+    "order": _sources,
+    "start": _of_step("start"),
+    "from": _of_step("before"),
+    "to": _of_step("to"),
+    "increase": _of_step("increase"),
+    "since-increase": _of_step("since_increase"),
+    "first": _is_first,
+}
 _SOURCE: Mapping[str, Reader] = {"name": _name, "source": _sources}
 
 READERS: Mapping[str, Mapping[str, Reader]] = {
@@ -412,6 +406,7 @@ READERS: Mapping[str, Mapping[str, Reader]] = {
     "result": _RESULT,
     "statement": _STATEMENT,
     "source": _SOURCE,
+    "dose-step": _STEP,
     "patient": _PATIENT,
 }
 

@@ -26,6 +26,7 @@ from cds.hooks.calls import Counter, Limits, Log, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.keeper import Keeper
 from cds.hooks.metrics import CONTENT_TYPE, Metrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
@@ -54,7 +55,8 @@ def create_app(
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
     opinion = _second_opinion(rulebook, log) if options.second_opinion else None
     aside = opinion.offer if opinion is not None else None
-    desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside)
+    keeper = Keeper(options.settings.store, rulebook, log) if options.settings.store else None
+    desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside, keeper)
     metrics = Metrics(opinion)
     counter = Counter(desk, offered, options.limits, log, metrics)
 
@@ -67,10 +69,12 @@ def create_app(
         counter.close()
         if opinion is not None:
             opinion.close()
+        if keeper is not None:
+            keeper.close()
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
-    app.state.second_opinion = opinion
+    app.state.second_opinion, app.state.keeper = opinion, keeper
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
     health = Reply(200, encode(_health(rulebook)))
 

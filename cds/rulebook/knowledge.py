@@ -6,6 +6,7 @@ None of it judges a patient: the rule book and lint read it, a rulebook does not
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,12 @@ _STATEMENT_KEYS = (
     "source", "section", "cites", "rests-on", "named", "says", "not-on-cards", "nowhere",
 )  # fmt: skip
 _DISPUTE_KEYS = ("about", "resolved", "told", "statements", "rules", "pages")
-_PAGE_KEYS = ("id", "title", "lead", "groups", "disputes", "sections")
+_PAGE_KEYS = ("id", "order", "title", "lead", "groups", "disputes", "sections")
 _SECTION_KEYS = ("title", "text", "table", "entries")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_SHORT_ID = re.compile(r"[A-Z]\d{2}")
+# Not a code of a classification, which goes on behind a dot.
+_MENTION = re.compile(r"(?<![\w.-])[A-Z]\d{2}(?![\w-]|\.\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,8 @@ def read_knowledge(root: Path, author: Author) -> Knowledge:
             disputes = {name: _dispute(name, item, author) for name, item in _named(node)}
         else:
             later.append(node)
-    pages = [_page(node, statements, author) for node in later]
+    ordered = sorted(later, key=lambda node: _order(node, author))
+    pages = [_page(node, statements, author) for node in ordered]
     return Knowledge(statements, disputes, {page.id: page for page in pages})
 
 
@@ -156,6 +161,15 @@ def _dispute(name: str, node: Node, author: Author) -> Dispute:
         pages=author.words(node, "pages"),
         place=node.place,
     )
+
+
+def _order(node: Node, author: Author) -> tuple[int, str]:
+    """Where a page stands among the others; those without a number come last."""
+    found = node.get("order")
+    if found is not None and not found.text.isdecimal():
+        author.error(found.place, f"'{found.text}' is no number", "order: 1", "value")
+        found = None
+    return (int(found.text) if found is not None else sys.maxsize, node.place.file)
 
 
 def _page(node: Node, statements: Mapping[str, Statement], author: Author) -> ThemePage:
@@ -203,7 +217,7 @@ def _table(node: Node | None, author: Author) -> Table | None:
 
 def _entry(node: Node, statements: Mapping[str, Statement], author: Author) -> Evidence:
     """An entry as in a rule; of a known statement it need not repeat source, section and words."""
-    known = statements.get(node.get("statement").text) if node.get("statement") else None
+    known = statements.get(first(node.get("statement")).text)
     if known is None:
         return read_evidence(node, author)
     author.only(node, EVIDENCE_KEYS, "an evidence entry")
@@ -259,11 +273,27 @@ class _Checker:
         if known is None and entry.statement not in sources:
             self.unknown(entry.statement, "statement or source", place, {**statements, **sources})
         expected = known.source if known is not None else entry.statement
+        for text in (entry.says, entry.strength, entry.contradicted_by):
+            self.mentions(text, place)
         if expected in sources and entry.source != expected:
             what = f"'{entry.statement}' does not stand in '{entry.source}'"
             self.author.error(place, what, f"source: {expected}", "name")
 
+    def mentions(self, text: str, place: Place) -> None:
+        """Ids of statements, sources and disputes in a text: a slip of the pen leads nowhere."""
+        known = {
+            **self.knowledge.statements,
+            **self.knowledge.disputes,
+            **self.rulebook.sources,
+        }
+        letters = {name[0] for name in known if _SHORT_ID.fullmatch(name)}
+        for match in _MENTION.finditer(text):
+            if match[0] not in known and match[0][0] in letters:
+                what = f"'{match[0]}' is no statement, source or dispute"
+                self.author.error(place, what, "an id of evidence/ or sources.yaml", "name")
+
     def text(self, text: str, place: Place) -> None:
+        self.mentions(text, place)
         for word in _PLACEHOLDER.findall(text):
             if word not in self.rulebook.parameters:
                 self.unknown(word, "parameter", place, self.rulebook.parameters)
@@ -282,7 +312,8 @@ class _Checker:
         for name in dispute.rules:
             if name not in listed:
                 self.unknown(name, "rule", dispute.place, dict.fromkeys(listed))
-        self.text(dispute.resolved, dispute.place)
+        for text in (dispute.about, dispute.resolved, dispute.told):
+            self.text(text, dispute.place)
 
     def page(self, page: ThemePage) -> None:
         for name in page.disputes:
@@ -291,6 +322,7 @@ class _Checker:
         for entry in page.entries:
             self.entry(entry, page.place)
             self.source(entry.source, page.place)
+        self.text(page.lead, page.place)
         for section in page.sections:
             self.text(section.text, page.place)
             cells = section.table.rows if section.table is not None else ()

@@ -9,6 +9,7 @@ from cds.rulebook.document import Node
 from cds.rulebook.model import (
     INDICATORS,
     CardTemplate,
+    Change,
     Evidence,
     Formula,
     Indicator,
@@ -31,6 +32,7 @@ CARD_KEYS = (
     "indicator", "levels", "summary", "why", "uncertain", "options", "lists", "wordings", "suggest",
     "overrides", "links",
 )  # fmt: skip
+HISTORY_KEYS = ("version", "date", "says")
 EVIDENCE_KEYS = ("statement", "source", "section", "says", "strength", "contradicted-by", "beyond")
 HOOKS = (
     "patient-view", "order-select", "order-sign", "order-dispatch", "encounter-start",
@@ -87,7 +89,15 @@ def read_rule(node: Node, author: Author) -> Rule:
         evidence=tuple(read_evidence(item, author) for item in first(node.get("evidence")).items),
         false_positives=author.words(node, "false-positives"),
         place=node.place,
+        history=tuple(_change(item, author) for item in first(node.get("history")).items),
+        supersedes=author.words(node, "supersedes"),
+        effective=author.text(node, "effective"),
     )
+
+
+def _change(node: Node, author: Author) -> Change:
+    author.only(node, HISTORY_KEYS, "a change")
+    return Change(*(author.text(node, key, required=True) for key in HISTORY_KEYS))
 
 
 def _lets(node: Node, author: Author) -> tuple[Formula, ...]:

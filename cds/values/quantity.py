@@ -117,6 +117,7 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
             "mm[Hg]": "mmhg mm[hg]",
             "Cel": "cel degc",
             "[degF]": "degf [degf]",
+            "/min": "bpm",
         }.items()
         for alias in aliases.split()
     }
@@ -157,6 +158,7 @@ _COUNTED: Mapping[str, str] = MappingProxyType(
             "bag": "",
             "kit": "",
             "each": "ea",
+            "beat": "",
         }.items()
         for alias in (counted, *aliases.split())
     }
@@ -346,9 +348,12 @@ def _read_unit(text: str) -> str | None:
     if simple is not None or _PER not in plain:
         return simple
     parts = [_part(part) for part in plain.split(_PER)]
-    # "/min" is UCUM for a rate of counts; the empty part stands first only.
+    # "/min" is UCUM for a rate of counts, "1/min" and "{beats}/min" are the same; the empty part
+    # stands first only.
     if "" in parts[1:] or None in parts:
         return None
+    if parts[0] == "1":
+        parts[0] = ""
     return _PER.join(part for part in parts if part is not None)
 
 

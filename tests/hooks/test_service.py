@@ -176,7 +176,7 @@ def test_refusals_name_thing_place_and_what_is_accepted(
         ("GET", SIGN, 405, "no such method"),
         ("PUT", "/cds-services", 405, "no such method"),
         ("DELETE", "/health", 405, "no such method"),
-        ("POST", SIGN + "/feedback", 501, "feedback is not stored"),
+        ("POST", SIGN + "/feedback", 400, "feedback is missing"),
     ],
 )  # fmt: skip
 def test_addresses(ehr: Ehr, method: str, path: str, status: int, told: str) -> None:
