@@ -323,6 +323,7 @@ class Replacement:
     rule: str
     replaced: str
     same: tuple[str, ...]
+    place: Place = field(default_factory=Place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,11 +132,11 @@ def read_pack(
         rules=rules,
         definitions=definitions,
         parameters=bound,
-        precedence=_read_precedence(first(files.one("precedence.yaml")), author),
+        precedence=read_precedence(first(files.one("precedence.yaml")), author),
         templates=_plain_mapping(first(head.get("templates"))),
         overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
         sources=read_sources(first(files.one("sources.yaml")), author),
-        terminology=_terminology(valuesets),
+        terminology=read_terminology(valuesets),
         evidence_url=site.evidence_url,
         digest=_digest(files, site),
     )
@@ -187,7 +187,8 @@ def _sets(valuesets: Mapping[str, Node]) -> dict[str, Node]:
     return {name: node for name, node in valuesets.items() if name not in _TABLES}
 
 
-def _terminology(valuesets: Mapping[str, Node]) -> Terminology:
+def read_terminology(valuesets: Mapping[str, Node]) -> Terminology:
+    """The terminology of the documents in `valuesets/`, by the names of their files."""
     sets = {name: node.plain() for name, node in _sets(valuesets).items()}
     tables = {name: node.plain() for name, node in valuesets.items() if name in _TABLES}
     return Terminology.from_data(
@@ -255,7 +256,8 @@ def _census(node: Node, author: Author) -> tuple[str, FactClause]:
     return author.text(node, "label", required=True), read_fact("census", clause, author)
 
 
-def _read_precedence(node: Node, author: Author) -> Precedence:
+def read_precedence(node: Node, author: Author) -> Precedence:
+    """What `precedence.yaml` says: which finding of a problem speaks, and who silences whom."""
     author.only(node, ("problems", "suppressions"), "precedence.yaml")
     problems = {}
     for name, item in first(node.get("problems")).mapping.items():
@@ -289,6 +291,7 @@ def _replacement(node: Node, author: Author) -> Replacement:
         author.text(node, "rule", required=True),
         author.text(node, "replaced", required=True),
         author.words(node, "same", required=True),
+        node.place,
     )
 
 
