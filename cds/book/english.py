@@ -89,6 +89,11 @@ def _quoted(word: str) -> str:
     )
 
 
+def _is_plural(name: str) -> bool:
+    """Whether the name of a fact reads as a plural."""
+    return name.endswith("s") and not name.endswith(("ss", "is", "us"))
+
+
 @dataclass(frozen=True, slots=True)
 class English:
     """Says what a rulebook's sentences mean. With ``local`` names of facts link to their clause."""
@@ -189,15 +194,21 @@ class English:
 
     def some(self, name: str) -> Phrase:
         """The name of a fact of which there is one at least: ``an order``."""
-        if name.endswith("s") and not name.endswith(("ss", "is", "us")):
+        if _is_plural(name):
             return said("some ", self.word_of(name))
         if not set(name) & set("aeiouy"):
             return said(self.word_of(name))
         return said("an " if name[:1] in "aeiou" else "a ", self.word_of(name))
 
+    def found(self, name: str) -> Phrase:
+        """That there is one at least."""
+        return said(self.some(name), " are found" if _is_plural(name) else " is found")
+
     def owner(self, name: str) -> Phrase:
         """Whose a property is: ``its``, ``the order's``."""
-        return said("its") if name == "it" else said(self.name(name), "'s")
+        if name == "it":
+            return said("its")
+        return said(self.name(name), "'" if _is_plural(name) else "'s")
 
     def computed(self, name: str) -> Piece:
         """The name of a computed value."""
@@ -291,10 +302,10 @@ class English:
             case syntax.Exists():
                 if denied:
                     return said("no ", self.word_of(test.name), " is found")
-                return said(self.some(test.name), " is found")
+                return self.found(test.name)
             case syntax.No():
                 if denied:
-                    return said(self.some(test.name), " is found")
+                    return self.found(test.name)
                 return said("no ", self.word_of(test.name), " is found")
             case syntax.Count():
                 few = "fewer than" if denied else "at least"

@@ -122,6 +122,26 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# Properties that always have an answer, be it that there is nothing; of the others a record may
+# say nothing, or not enough.
+_ALWAYS = frozenset({"name", "source", "because", "certainty", "says"})
+TOLD: Mapping[str, frozenset[str]] = {
+    "medication": _ALWAYS | {"dose-missing", "release", "drafted", "on-hold", "reason"},
+    "procedure": _ALWAYS
+    | {
+        *("timed", "dates-differ", "priority", "class", "elective", "specialty", "topics"),
+        *("ordered", "evidence", "drafted", "concept"),
+    },
+    "condition": _ALWAYS | {"clinical", "verification", "category", "modified"},
+    "allergy": _ALWAYS | {"clinical", "verification", "type", "criticality", "modified"},
+    "result": _ALWAYS
+    | {"status", "modified", "interpretation", "absent", "answer-text", "concept"},
+    "dose-step": _ALWAYS | {"order", "first"},
+    "statement": _ALWAYS | {"status"},
+    "source": _ALWAYS,
+    "patient": _ALWAYS | {"sex"},
+}
+
 # Names that every sentence may use.
 MOMENTS = frozenset({"today", "now"})
 CALL = frozenset({"hook"})
