@@ -86,7 +86,8 @@ class ScenarioItem(pytest.Item):
         """What is to be run."""
         self.scenario, self.runner = scenario, runner
         self.add_marker(_MARKER)
-        self.extra_keyword_matches.add(scenario.rule)  # so that -k finds a rule by its id
+        if scenario.rule:
+            self.extra_keyword_matches.add(scenario.rule)  # so that -k finds a rule by its id
 
     def runtest(self) -> None:
         """Judges the scenario; raises ScenarioError with everything that is not as it says."""

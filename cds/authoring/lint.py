@@ -39,7 +39,9 @@ def _check_scenarios(suite: Suite, rulebook: Rulebook, author: Author) -> None:
             what = f"'{scenario.name}' is a scenario in line {first_one.place.line} too"
             author.error(where, what, "each name once", "duplicate")
         expects = scenario.expects
-        for rule in {scenario.rule: None, **dict.fromkeys(expects.rules)}:
+        # A file about the pack as a whole is of no rule.
+        own = (scenario.rule,) if scenario.rule else ()
+        for rule in dict.fromkeys((*own, *expects.rules)):
             # A rule that does not exist never speaks: what must not come would never come.
             if rule not in known:
                 author.error(where, f"'{rule}' is no rule of the pack", "the id of a rule", "name")

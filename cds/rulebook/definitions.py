@@ -22,7 +22,7 @@ DEFINITION_KEYS = (
     "kept-for", "profiles", "understood", "aside", "topics", "orders-of", "order-categories",
     "labels", "terms", "unseen-facts", "unseen",
 )  # fmt: skip
-PARAMETER_KEYS = ("value", "allowed", "follows", "basis", "means")
+PARAMETER_KEYS = ("value", "allowed", "follows", "at-most", "basis", "means")
 ROW_KEYS = (
     "if", "for", "counts-as", "becomes", "lasts", "lingers", "because", "open-for", "open-from",
     "then",
@@ -123,8 +123,8 @@ def _parameter(name: str, node: Node, author: Author) -> Parameter:
         author.error(node.place, f"'{name}' is outside what it allows itself", allowed, "value")
     basis = author.words(node, "basis", required=True)
     means = author.text(node, "means", required=True)
-    follows = author.text(node, "follows")
-    return Parameter(name, value, unit, low, high, basis, means, node.place, follows)
+    follows, at_most = author.text(node, "follows"), author.text(node, "at-most")
+    return Parameter(name, value, unit, low, high, basis, means, node.place, follows, at_most)
 
 
 def _entries(node: Node, key: str) -> list[tuple[str, Node]]:

@@ -12,6 +12,7 @@ from cds.rulebook.model import INDICATORS, Rule, Rulebook
 from cds.rulebook.pack import TABLES, PackFiles, read_pack, without_tables
 from cds.rulebook.reading import Author, first
 from cds.rulebook.site import Site
+from cds.rulebook.surfaces import check_surfaces
 from cds.rulebook.unused import check_unused
 from cds.rulebook.valuesets import check_valuesets
 from cds.values.problem import Place, Problem
@@ -42,7 +43,9 @@ def lint_rules(root: Path, site: Site, problems: list[Problem]) -> Rulebook | No
             check_written(node, author, is_draft=rule.status == "draft")
     # A draft may still name statements that nobody has looked up.
     judging = tuple(rule for rule in rulebook.rules if rule.status != "draft")
-    check_knowledge(read_knowledge(root, author), replace(rulebook, rules=judging), author)
+    judged, knowledge = replace(rulebook, rules=judging), read_knowledge(root, author)
+    check_knowledge(knowledge, judged, author)
+    check_surfaces(judged, knowledge, author)
     _check_precedence(first(files.one("precedence.yaml")), rulebook, author)
     return rulebook
 

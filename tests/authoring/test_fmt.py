@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from cds.authoring.formatter import format_text
 from cds.authoring.scenario import read_suite
+from cds.authoring.shorthand import SCENARIO_KEYS
 from cds.authoring.source import read_source
 from cds.rulebook.document import parse_document
+from cds.rulebook.layout import SCENARIO_ORDER
 from cds.rulebook.pack import load_rulebook, shipped_pack
 from cds.values.problem import Problem
 from tests.records import CONTRAST
@@ -308,3 +310,8 @@ def test_nothing_to_format(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "no rule pack is there; accepted: " in done.stderr
     assert cds("fmt", tmp_path / "none").returncode == 2
+
+
+def test_every_key_of_a_scenario_has_its_place() -> None:
+    assert set(SCENARIO_ORDER) == set(SCENARIO_KEYS)
+    assert len(set(SCENARIO_ORDER)) == len(SCENARIO_ORDER)
