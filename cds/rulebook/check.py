@@ -235,8 +235,12 @@ class _Checker:
         self.place(rule)
 
     def bound(self, rule: Rule) -> None:
-        asked = {name for sentence in rule.when for name, _ in names(sentence.test)}
-        asked |= {path.name for sentence in rule.when for path in paths(sentence.test)}
+        card = rule.card
+        told = [*rule.when, *(level.sentence for level in card.levels)]
+        told += [sentence for choices in card.wordings.values() for _, sentence in choices]
+        told += [offer.condition for offer in card.suggestions if offer.condition is not None]
+        asked = {name for sentence in told for name, _ in names(sentence.test)}
+        asked |= {path.name for sentence in told for path in paths(sentence.test)}
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
         for fact in rule.facts:
             named = [path.name for sentence in fact.where for path in paths(sentence.test)]
