@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cds.authoring.disagreement import Disagreements
+from cds.authoring.mutation.arguments import refused_arguments
 from cds.authoring.scenario import Outcome, Runner, Suite, read_suite
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
 from cds.rulebook.knowledge import check_knowledge, read_knowledge
@@ -30,6 +31,8 @@ def lint_pack(root: Path, site: Site, format_name: str) -> int:
     if rulebook is not None:
         author = Author(problems)
         check_knowledge(read_knowledge(root, author), rulebook, author)
+        if not any(problem.severity is Severity.ERROR for problem in problems):
+            problems += refused_arguments(root, rulebook)
     suite = read_suite(root)
     known = _ids(rulebook) if rulebook is not None else frozenset()
     found = sorted({*problems, *suite.problems, *_misnamed(suite, known)})
