@@ -101,6 +101,10 @@ def _reason(fact: Fact) -> Value:
     return words(*_valuesets(found))
 
 
+def _replaces(fact: Fact) -> Value:
+    return words(*(name for record in _medications(fact) for name in record.replaces))
+
+
 def _valuesets(found: list[Classification]) -> list[str]:
     return [match.valueset for item in found for match in item.matches]
 
@@ -118,6 +122,7 @@ _MEDICATION: Mapping[str, Reader] = {
     "drafted": _drafted,
     "on-hold": _on_hold,
     "reason": _reason,
+    "replaces": _replaces,
 }
 
 

@@ -173,9 +173,13 @@ def _read_definitions(
                 )
             parameters[name] = parameter
     for parameter in parameters.values():
-        if parameter.follows and parameter.follows not in parameters:
-            what = f"'{parameter.name}' follows '{parameter.follows}', which is no parameter"
-            author.error(parameter.place, what, ", ".join(sorted(parameters)), "name")
+        for other, says in ((parameter.follows, "follows"), (parameter.at_most, "is at most")):
+            if other and other not in parameters:
+                what = f"'{parameter.name}' {says} '{other}', which is no parameter"
+                author.error(parameter.place, what, ", ".join(sorted(parameters)), "name")
+            elif other and parameters[other].unit != parameter.unit and says == "is at most":
+                what = f"'{parameter.name}' and '{other}' have different units"
+                author.error(parameter.place, what, parameter.unit, "value")
     return definitions, parameters
 
 
@@ -287,6 +291,7 @@ def _replacement(node: Node, author: Author) -> Replacement:
         author.text(node, "rule", required=True),
         author.text(node, "replaced", required=True),
         author.words(node, "same", required=True),
+        node.place,
     )
 
 
@@ -303,12 +308,13 @@ def _digest(files: _Files, site: Site) -> str:
 
 def _check_selectors(rulebook: Rulebook, site: Site, author: Author) -> None:
     known = {word for rule in rulebook.rules for word in (rule.id, rule.group, *rule.tags)}
-    for word in (*site.enable, *site.disable):
-        if word not in known:
-            place = first(site.place).place if site.place is not None else Place()
-            author.error(
-                place, f"'{word}' names no rule, group or tag", ", ".join(sorted(known)), "value"
-            )
+    for key, words in (("enable", site.enable), ("disable", site.disable)):
+        written = {item.text: item.place for item in first(first(site.place).get(key)).items}
+        for word in words:
+            if word not in known:
+                what = f"'{word}' names no rule, group or tag"
+                place = written.get(word, Place(f"--{key}"))
+                author.error(place, what, ", ".join(sorted(known)), "value")
 
 
 def load_site(path: Path, problems: list[Problem]) -> Site:

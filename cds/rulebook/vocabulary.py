@@ -37,6 +37,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "at-bedtime": "yes if a dose is taken at bedtime, no if all are at other times",
         "says": "wordings found in its texts",
         "reason": "what the order says it is for",
+        "replaces": "the resources of the orders whose place it takes",
         "first-recent-day": "profile",
         "look-back": "profile",
         "washout": "profile",
