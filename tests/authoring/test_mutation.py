@@ -17,7 +17,7 @@ from cds.authoring.mutation.book import Book
 from cds.authoring.mutation.edit import Page
 from cds.authoring.mutation.mutant import Mutant
 from cds.authoring.scenario import Runner, read_suite
-from cds.rulebook.pack import shipped_pack
+from cds.rulebook.pack import RulebookError, load_rulebook, shipped_pack
 from cds.rulebook.sentence import parse_test
 from cds.rulebook.site import Site
 from cds.rulebook.syntax import spoken
@@ -70,6 +70,11 @@ def test_what_a_scenario_less_lets_through(tmp_path: Path) -> None:
         "    given: [patient: {born: 1961-06-10}, metformin active]",
         "    given: [patient: {born: 1950-06-10}, metformin active]",
     )
+    changed(
+        root / "monitor" / "vitamin.scenarios.yaml",
+        "    given: [patient: {born: 1961}, metformin active]\n    expect: none\n    unknown: [monitor.vitamin]",
+        "    given: [metformin active]\n    expect: none",
+    )
     done = run_tests(root, "--mutate", "--format", "json", root / "definitions" / "patient.yaml")
     assert done.returncode == 1
     survivors = [json.loads(line) for line in done.stdout.splitlines()]
@@ -77,9 +82,10 @@ def test_what_a_scenario_less_lets_through(tmp_path: Path) -> None:
         (item["line"], item["column"], item["before"], item["after"]) for item in survivors
     ] == [
         (5, 12, "65", "66"),
+        (11, 12, "it.age is at least old-age", "(unknown as no)"),
         (11, 12, "it.age is at least old-age", "it.age is more than old-age"),
     ]
-    assert figure(done.stderr)[1] - figure(done.stderr)[0] == 2
+    assert figure(done.stderr)[1] - figure(done.stderr)[0] == 3
 
 
 def test_the_result_does_not_depend_on_the_processes(whole: CompletedProcess[str]) -> None:
@@ -108,8 +114,12 @@ def written(page: Page, mutant: Mutant) -> str:
     return yaml.safe_dump(mutant.edit.on(page.node).plain(), sort_keys=False, width=10_000)
 
 
-def fails_on_disk(root: Path) -> bool:
-    """Whether `cds test` of the pack fails: a scenario does, or the rules cannot be used."""
+def fails_on_disk(root: Path) -> bool | None:
+    """Whether a scenario of the pack fails; None where lint refuses the pack."""
+    try:
+        load_rulebook(root)
+    except RulebookError:
+        return None
     runner = Runner(read_suite(root), Site())
     return any(not outcome.passed for outcome in runner.run_all())
 
@@ -118,21 +128,24 @@ def test_a_mutant_on_the_disk_is_as_dead_as_in_memory(
     tmp_path: Path, whole: CompletedProcess[str]
 ) -> None:
     book = Book(CONTRAST)
-    mutants = random.Random(5).sample(book.mutants(), 20)
+    mutants = random.Random(5).sample(book.mutants(), 24)
     pages = {**book.rules, **book.definitions, **book.valuesets, "precedence.yaml": book.precedence}
     root = copied(tmp_path)
-    differing = []
+    differing, compared = [], 0
     for mutant in mutants:
         path = root / mutant.place.file
         before = path.read_text("utf-8")
         path.write_text(written(pages[mutant.place.file], mutant), "utf-8")
         survived = f": survived: {mutant.owner}: {mutant.clause}: {mutant.change}\n" in whole.stdout
-        if fails_on_disk(root) is survived:
+        failed = fails_on_disk(root)
+        compared += failed is not None
+        if failed is survived:
             differing.append(mutant.key)
         path.write_text(before, "utf-8")
         _forget_rulebooks()
     assert differing == []
-    assert not fails_on_disk(root)
+    assert compared >= 20
+    assert fails_on_disk(root) is False
 
 
 def _forget_rulebooks() -> None:
@@ -163,8 +176,9 @@ def argued(tmp_path: Path, text: str) -> Path:
 
 def test_an_argued_survivor_is_counted_apart(tmp_path: Path) -> None:
     root = argued(tmp_path, AUDIT)
-    bare = run_tests(copied(tmp_path / "bare"), "--mutate")
-    done = run_tests(root, "--mutate")
+    plain = copied(tmp_path / "plain")
+    bare = run_tests(plain, "--mutate", plain / VITAMIN)
+    done = run_tests(root, "--mutate", root / VITAMIN)
     assert figure(done.stdout) == figure(bare.stdout)
     gone = set(bare.stdout.splitlines()) - set(done.stdout.splitlines())
     assert gone == {
@@ -190,7 +204,8 @@ def test_an_argument_about_a_dead_mutant_is_refused(tmp_path: Path) -> None:
     done = run_tests(root, "--mutate", root / VITAMIN, "--fail-under", 1)
     assert done.returncode == 1
     assert "a scenario fails on it, so it needs no argument" in " ".join(done.stderr.split())
-    assert run_tests(copied(tmp_path / "b"), "--mutate", "--fail-under", 1).returncode == 0
+    (root / "equivalent-mutants.yaml").unlink()
+    assert run_tests(root, "--mutate", root / VITAMIN, "--fail-under", 1).returncode == 0
 
 
 def test_an_argument_without_a_reason_is_refused(tmp_path: Path) -> None:
@@ -224,9 +239,10 @@ def test_a_changed_sentence_reads_as_it_is_spoken(root: Path) -> None:
 @pytest.mark.parametrize("root", [CONTRAST, shipped_pack()], ids=["contrast", "shipped"])
 def test_every_mutant_is_another_pack_that_can_be_read(root: Path) -> None:
     book = Book(root)
+    every = 1 if root == CONTRAST else 10
     seen: dict[tuple[Any, ...], Mutant] = {}
-    for mutant in book.mutants():
-        if mutant.place.file not in book.valuesets:
+    for number, mutant in enumerate(book.mutants()):
+        if number % every == 0 and mutant.place.file not in book.valuesets:
             book.variant(mutant, Site())
         assert mutant.before != mutant.after
         key = (*mutant.key, mutant.place)
