@@ -22,6 +22,7 @@ _NOUNS = {
     "result": "a result",
     "statement": "an entry about a whole list",
     "patient": "the patient",
+    "dose-step": "a step of dose",
 }
 _PLURALS = {"condition": "diagnoses", "allergy": "allergies", "procedure": "operations"}
 _PSEUDO = {
@@ -45,11 +46,22 @@ _CALLED = {
     ("allergy", "clinical"): "clinical status",
     ("allergy", "verification"): "verification status",
     ("result", "high"): "upper limit of reference",
+    ("medication", "began"): "beginning",
+    ("medication", "text-dose"): "dose in its words",
+    ("procedure", "performed"): "day of performance",
+    ("result", "low"): "lower limit of reference",
+    ("result", "absent"): "reason for having no value",
+    ("dose-step", "from"): "dose before",
+    ("dose-step", "to"): "new dose",
+    ("dose-step", "start"): "first day",
+    ("dose-step", "since-increase"): "days since the last increase",
     ("patient", "born"): "date of birth",
 }
 # Properties that are yes or no, as something is said to be so.
 _YES_OR_NO = {
     "drafted": "being ordered now",
+    "at-bedtime": "taken at bedtime",
+    "first": "a first one",
     "on-hold": "on hold",
     "timed": "known to the time of day",
     "dates-differ": "dated differently by its entries",
