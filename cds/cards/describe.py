@@ -44,12 +44,34 @@ def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
             return [_operation(fact, rulebook.definitions["procedure"].labels)]
         case "source":
             return []
+        case "condition":
+            return [_condition(bound)]
         case _:
             sources = ", ".join(str(source) for source in fact.sources)
             doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
             return (
                 [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
             )
+
+
+# What a diagnosis is unless its line says something else.
+_USUAL = frozenset({"active", "confirmed", "absent"})
+
+
+def _condition(bound: Bound) -> str:
+    """``name: refuted, recorded 1 Mar 2024 (Condition/c1)``: its state where it is not the usual."""
+    fact = bound.fact
+    told = (fact.value(state) for state in ("clinical", "verification"))
+    parts = [word for value in told if isinstance(value, Words) for word in sorted(value.words)]
+    parts = [escape(word) for word in parts if word not in _USUAL]
+    recorded = fact.value("recorded")
+    if isinstance(recorded, Moment):
+        parts.append(f"recorded {render(recorded)}")
+    if bound.truth is Truth.UNKNOWN:
+        parts.append("not certain")
+    sources = ", ".join(escape(str(source)) for source in fact.sources)
+    said = f": {', '.join(parts)}" if parts else ""
+    return f"{escape(cap(fact.name, _LONG))}{said} ({sources})"
 
 
 def _medication(bound: Bound, today: DayRange) -> list[str]:

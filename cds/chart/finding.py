@@ -54,8 +54,16 @@ def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
         dates=_condition_dates(resource, reading),
         modifiers=reading.modifiers("condition", resource),
         notes=tuple(note_texts(resource.get("note"))),
+        texts=_texts(resource),
         classification=reading.classify(resource, "condition"),
     )
+
+
+def _texts(resource: Json) -> tuple[str, ...]:
+    """The displays and the text of its code, each once."""
+    concept = read_concept(resource.get("code"))
+    found = (*(coding.display for coding in concept.codings), concept.text)
+    return tuple(dict.fromkeys(text for text in found if text))
 
 
 def _category(resource: Json) -> str:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from cds.chart.dosage import Regimen
+from cds.chart.reason import Reasons
 from cds.terminology.concept import Classification, Product
 from cds.values.moment import PartialDate
 from cds.values.problem import Problem
@@ -79,7 +80,7 @@ class MedicationRecord(Record):
     quantity: Quantity | None = field(default=None, kw_only=True)
     refills: int = field(default=0, kw_only=True)
     links: tuple[str, ...] = field(default=(), kw_only=True)
-    reasons: tuple[Classification, ...] = field(default=(), kw_only=True)
+    reasons: Reasons = field(default=Reasons(), kw_only=True)
     categories: tuple[str, ...] = field(default=(), kw_only=True)
     resource: Mapping[str, object] | None = field(default=None, kw_only=True)
 
@@ -130,8 +131,12 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ConditionRecord(Record):
-    """A Condition: a problem on the list, or a diagnosis of one encounter."""
+    """A Condition: a problem on the list, or a diagnosis of one encounter.
 
+    ``texts`` are the displays and the text of its code, of which the classification may need none.
+    """
+
+    texts: tuple[str, ...] = field(default=(), kw_only=True)
     classification: Classification = field(kw_only=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds.chart.model import MedicationRecord, OperationRecord, Record
+from cds.chart.model import ConditionRecord, MedicationRecord, OperationRecord, Record
 from cds.engine.fact import Fact
 from cds.engine.properties import words
 from cds.engine.sheet import Sheet
@@ -61,6 +61,6 @@ def _texts(record: Record) -> list[str]:
     if isinstance(record, MedicationRecord):
         found.append(record.classification.name)
         found += [record.regimen.text] if record.regimen is not None else []
-    if isinstance(record, OperationRecord):
+    if isinstance(record, OperationRecord | ConditionRecord):
         found += list(record.texts)
     return [text for text in found if text]

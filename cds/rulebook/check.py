@@ -234,9 +234,11 @@ class _Checker:
         self.place(rule)
 
     def bound(self, rule: Rule) -> None:
-        asked = {name for sentence in rule.when for name, _ in names(sentence.test)}
-        asked |= {path.name for sentence in rule.when for path in paths(sentence.test)}
+        told = [sentence for choices in rule.card.wordings.values() for _, sentence in choices]
+        asked = {name for item in (*rule.when, *told) for name, _ in names(item.test)}
+        asked |= {path.name for item in (*rule.when, *told) for path in paths(item.test)}
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
+        asked |= set(rule.card.lists)
         for fact in rule.facts:
             if fact.name not in asked and fact.name not in rule.per:
                 self.author.error(

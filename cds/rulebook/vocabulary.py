@@ -31,7 +31,9 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "drafted": "yes or no",
         "on-hold": "yes if an order of the course is on hold",
         "says": "wordings found in its texts",
-        "reason": "what the order says it is for",
+        "reason": "value sets of what the order says it is for",
+        "reason-certainty": "code, name or text, of what the order says it is for",
+        "stated-reason": "what the order says it is for, as written",
         "first-recent-day": "profile",
         "look-back": "profile",
         "washout": "profile",
@@ -64,6 +66,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "abated": "date",
         "modified": "yes or no",
         "certainty": "code or text",
+        "says": "wordings found in its texts",
     },
     "allergy": {
         **_COMMON,
