@@ -21,7 +21,7 @@ from cds.values.moment import read_instant, zone
 from cds.values.problem import Place, Problem
 
 _FIXTURES = "fixtures.yaml"
-_EXPECTATIONS = ("expect", "must-not", "says", "unknown", "problems")
+_EXPECTATIONS = ("expect", "must-not", "says", "says-not", "unknown", "problems")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Scenario:
     cards: tuple[tuple[str, str], ...]
     must_not: tuple[tuple[str, str], ...]
     says: tuple[str, ...]
+    says_not: tuple[str, ...]
     unknown: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -130,6 +131,7 @@ def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario |
         cards=_cards(expect),
         must_not=_cards(node.get("must-not")),
         says=words("says"),
+        says_not=words("says-not"),
         unknown=words("unknown"),
         problems=words("problems"),
     )
@@ -255,6 +257,9 @@ def _failures(scenario: Scenario, judged: Judged) -> Iterator[str]:
     for phrase in scenario.says:
         if phrase not in text:
             yield f"no card says: {phrase}"
+    for phrase in scenario.says_not:
+        if phrase in text:
+            yield f"a card says: {phrase}"
     unknown = {verdict.rule.id for verdict in found.unknown}
     for rule in scenario.unknown:
         if rule not in unknown:

@@ -26,7 +26,8 @@ SCENARIO_KEYS = frozenset(
     {
         "id", "name", "why", "hook", "as", "as-of", "timezone", "given", "without", "select",
         "prefetch", "encounter", "context", "expect", "must-not", "enable", "disable", "shown",
-        "config", "parameters", "engine", "tags", "note", "says", "unknown", "problems",
+        "config", "parameters", "engine", "tags", "note", "says", "says-not",
+        "unknown", "problems",
     }
 )  # fmt: skip
 """What may stand in a scenario; what only its runner reads is accepted here and left alone."""
