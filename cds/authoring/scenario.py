@@ -35,9 +35,9 @@ class Scenario:
     cards: tuple[tuple[str, str], ...]
     must_not: tuple[tuple[str, str], ...]
     says: tuple[str, ...]
-    says_not: tuple[str, ...]
     unknown: tuple[str, ...]
     problems: tuple[str, ...]
+    says_not: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +253,7 @@ def _failures(scenario: Scenario, judged: Judged) -> Iterator[str]:
     for rule, level in scenario.must_not:
         if any(card == rule and level in ("", indicator) for card, indicator in got):
             yield f"a card that must not come: {rule}:{level}"
-    text = "\n".join(f"{card.summary}\n{card.detail}" for card in found.cards)
-    for phrase in scenario.says:
-        if phrase not in text:
-            yield f"no card says: {phrase}"
-    for phrase in scenario.says_not:
-        if phrase in text:
-            yield f"a card says: {phrase}"
+    yield from _wrong_words(scenario, found)
     unknown = {verdict.rule.id for verdict in found.unknown}
     for rule in scenario.unknown:
         if rule not in unknown:
@@ -268,6 +262,17 @@ def _failures(scenario: Scenario, judged: Judged) -> Iterator[str]:
     for phrase in scenario.problems:
         if phrase not in told:
             yield f"no problem says: {phrase}"
+
+
+def _wrong_words(scenario: Scenario, found: Answer) -> Iterator[str]:
+    """What the cards do not say and should, and what they should not."""
+    text = "\n".join(f"{card.summary}\n{card.detail}" for card in found.cards)
+    for phrase in scenario.says:
+        if phrase not in text:
+            yield f"no card says: {phrase}"
+    for phrase in scenario.says_not:
+        if phrase in text:
+            yield f"a card says: {phrase}"
 
 
 def _engine_failures(judged: Judged) -> Iterator[str]:

@@ -133,10 +133,12 @@ class Operation:
 class ConditionRecord(Record):
     """A Condition: a problem on the list, or a diagnosis of one encounter.
 
-    ``texts`` are the displays and the text of its code, of which the classification may need none.
+    ``written`` is the text of its code, "" when there is none, and ``displays`` those of its
+    codings: the classification may have needed neither.
     """
 
-    texts: tuple[str, ...] = field(default=(), kw_only=True)
+    written: str = field(default="", kw_only=True)
+    displays: tuple[str, ...] = field(default=(), kw_only=True)
     classification: Classification = field(kw_only=True)
 
 

@@ -61,6 +61,8 @@ def _texts(record: Record) -> list[str]:
     if isinstance(record, MedicationRecord):
         found.append(record.classification.name)
         found += [record.regimen.text] if record.regimen is not None else []
-    if isinstance(record, OperationRecord | ConditionRecord):
+    if isinstance(record, OperationRecord):
         found += list(record.texts)
+    if isinstance(record, ConditionRecord):
+        found += [record.written, *record.displays]
     return [text for text in found if text]
