@@ -238,7 +238,6 @@ class _Checker:
         asked = {name for item in (*rule.when, *told) for name, _ in names(item.test)}
         asked |= {path.name for item in (*rule.when, *told) for path in paths(item.test)}
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
-        asked |= set(rule.card.lists)
         for fact in rule.facts:
             if fact.name not in asked and fact.name not in rule.per:
                 self.author.error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_a_scenario_that_expects_something_else_fails() -> None:
         failures = Runner(SUITE, Site(), BOTH).run(wrong).failures
         assert len(failures) >= 2
         assert "no card says: never said" in failures
+
+
+def test_a_scenario_fails_by_words_that_must_not_be_said() -> None:
+    good = next(found for found in SUITE.scenarios if found.name == "a coded allergy")
+    wrong = replace(good, says_not=("allergy", "never said"))
+    assert Runner(SUITE, Site(), BOTH).run(wrong).failures == ("a card says: allergy",)
 
 
 def scan_request() -> Json:
