@@ -27,13 +27,16 @@ from cds.options import (
     check_choice,
     now,
     read_engine,
+    read_moment,
     read_rulebook,
     read_setting,
     read_site,
 )
 
 if TYPE_CHECKING:
+    from cds.hooks.settings import Settings
     from cds.second.opinion import Engine
+    from cds.values.problem import Problem
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 app = typer.Typer(
@@ -245,6 +248,63 @@ def _pack_of(path: Path | None) -> Path | None:
 
 
 @app.command()
+def docs(
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the pages; empty, new, or an older rule book."),
+    ],
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+) -> None:
+    """Write the rule book: a static site that shows each rule, its card and what it rests on.
+
+    It needs no server and no network: open index.html.
+    """
+    from cds.book.write import write_docs
+
+    site = read_site(config, enable, disable)
+    raise typer.Exit(write_docs(rules, site, out))
+
+
+@app.command()
+def feedback(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            help="Database [default: the configuration's, else SQLite below"
+            " the user's state folder].",
+            metavar="URL",
+        ),
+    ] = None,
+    config: Config = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="From this instant on, ISO 8601 with offset.")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option("--format", help="text or json (one line per rule).")
+    ] = "text",
+) -> None:
+    """Show what clinicians did with cards: acceptance and override by rule, reason and week.
+
+    A card counts once, by its latest feedback. Rules that are overridden in more than 80 % of at
+    least 10 decisions are flagged.
+    """
+    from cds.hooks.overview import print_feedback
+    from cds.store.store import StoreError
+    from cds.values.moment import zone
+
+    check_choice(format, ("text", "json"), "--format")
+    start = read_moment(since, zone("UTC"), "--since") if since is not None else None
+    try:
+        print_feedback(store or _settings(config).store, start, as_json=format == "json")
+    except StoreError as error:
+        raise Stop(str(error)) from error
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -282,6 +342,7 @@ def serve(
     try:
         warning = check_auth(auth, address)
         setting, notes = read_setting(rules, config, enable, disable, None, timezone, None, None)
+        settings = _settings(config)
         if second_opinion:
             read_engine("both", setting.rulebook)
         listener = listen(address)
@@ -289,8 +350,24 @@ def serve(
         raise Stop(str(error)) from error
     for note in (warning, *notes):
         sys.stderr.write(f"cds: {note}\n")
-    options = Options(second_opinion=second_opinion)
+    options = Options(settings=settings, second_opinion=second_opinion)
     run(setting.rulebook, setting.zone, now, listener, options)
+
+
+def _settings(config: Path | None) -> Settings:
+    """What the configuration says of the service; raises Stop with everything that is wrong."""
+    from dataclasses import replace
+
+    from cds.hooks.settings import read_settings
+    from cds.rulebook.reading import Author
+    from cds.store.database import default_url
+
+    problems: list[Problem] = []
+    node = read_site(config, None, None).service
+    found = read_settings(node, Author(problems), config.parent if config else Path())
+    if problems:
+        raise Stop("\n".join(problem.render() for problem in sorted(problems)))
+    return found if found.store else replace(found, store=default_url())
 
 
 @app.callback(invoke_without_command=True)

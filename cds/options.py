@@ -117,17 +117,16 @@ def _zone(name: str | None, site: Site) -> ZoneInfo:
         raise Stop(f"--timezone: {error}") from error
 
 
-def _as_of(text: str | None, site_zone: ZoneInfo) -> datetime:
+def read_moment(text: str, site_zone: ZoneInfo, option: str) -> datetime:
+    """The instant that an option names; raises Stop."""
     from cds.values.moment import read_instant
 
-    if text is None:
-        return now().astimezone(site_zone)
     try:
         moment = read_instant(text, site_zone)
     except ValueError as error:
-        raise Stop(f"--as-of: {error}") from error
+        raise Stop(f"{option}: {error}") from error
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise Stop(f"--as-of: '{text}' is no year to judge in; accepted: 1900 to 2200")
+        raise Stop(f"{option}: '{text}' is no year to judge in; accepted: 1900 to 2200")
     return moment
 
 
@@ -152,7 +151,9 @@ def read_setting(
     site_zone = _zone(timezone, site)
     assumed = timezone is None and not site.timezone
     notes = ["no time zone is configured: days are counted in UTC"] if assumed else []
-    moment = _as_of(as_of, site_zone)
+    moment = (
+        now().astimezone(site_zone) if as_of is None else read_moment(as_of, site_zone, "--as-of")
+    )
     rulebook = read_rulebook(rules, site)
     chosen = read_engine(engine, rulebook)
     return Setting(rulebook, moment, site_zone, hook or "", patient or "", chosen), notes

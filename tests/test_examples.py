@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,32 @@ from pydantic import ValidationError
 from cds.authoring.check import judged_as_json
 from cds.cards.judge import Setting, judge, read_input
 from cds.cards.wire import encode
-from cds.rulebook.pack import load_rulebook, shipped_pack
+from cds.rulebook.pack import load_rulebook, load_site, shipped_pack
+from cds.rulebook.site import Site
 from cds.values.moment import read_instant, zone
+from cds.values.problem import Problem
 
 ROOT = Path(__file__).parent.parent / "fhir_examples"
 CASES = sorted(path for path in ROOT.iterdir() if path.is_dir())
 ZONE = zone("America/New_York")
+GROUPS_OFF_BY_DEFAULT = ("pgx",)
 AS_OF = read_instant("2026-06-10T10:00:00-04:00", ZONE)
 
 
 @pytest.fixture(scope="module")
 def setting() -> Setting:
     return Setting(load_rulebook(shipped_pack()), AS_OF, ZONE)
+
+
+def _at_site(case: Path, setting: Setting) -> Setting:
+    """The setting of a case: a site's own where a `site.yaml` stands beside its input."""
+    config = case / "site.yaml"
+    if not config.is_file():
+        return setting
+    problems: list[Problem] = []
+    site = load_site(config, problems)
+    assert not problems
+    return replace(setting, rulebook=load_rulebook(shipped_pack(), site))
 
 
 def _input(case: Path) -> Path:
@@ -36,6 +51,7 @@ def _input(case: Path) -> Path:
 def _answers(case: Path, setting: Setting) -> list[dict[str, Any]]:
     """What `cds check --format json` prints, without what changes with every edit of a rule."""
     path = _input(case)
+    setting = _at_site(case, setting)
     charts = read_input(path.read_bytes(), path.name, setting)
     lines = [
         json.loads(encode(judged_as_json(item, ""))) for item in judge(charts, path.name, setting)
@@ -101,7 +117,9 @@ def test_every_caution_has_an_example(setting: Setting) -> None:
         for line in _answers(case, setting)
         for card in line["cards"]
     }
-    assert {rule.id for rule in setting.rulebook.rules} == spoken
+    everything = Site(enable=GROUPS_OFF_BY_DEFAULT)
+    rules = load_rulebook(shipped_pack(), everything).rules
+    assert {rule.id for rule in rules} == spoken
 
 
 def _resources(value: object) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from cds.authoring.disagreement import Disagreements
-from cds.authoring.scenario import Outcome, Runner, read_suite
+from cds.authoring.scenario import Outcome, Runner, Suite, read_suite
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, write_line
+from cds.rulebook.knowledge import check_knowledge, read_knowledge
+from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import read_pack
+from cds.rulebook.reading import Author
 from cds.rulebook.site import Site
 from cds.second.opinion import Engine
 from cds.values.problem import Problem, Severity
@@ -23,8 +27,12 @@ def lint_pack(root: Path, site: Site, format_name: str) -> int:
     """Prints every error of a pack and of its scenarios, sorted, each once."""
     problems: list[Problem] = []
     rulebook = read_pack(root, site, problems)
+    if rulebook is not None:
+        author = Author(problems)
+        check_knowledge(read_knowledge(root, author), rulebook, author)
     suite = read_suite(root)
-    found = sorted({*problems, *suite.problems})
+    known = _ids(rulebook) if rulebook is not None else frozenset()
+    found = sorted({*problems, *suite.problems, *_misnamed(suite, known)})
     for problem in found:
         if format_name == "json":
             write_line(problem.as_json())
@@ -39,6 +47,21 @@ def lint_pack(root: Path, site: Site, format_name: str) -> int:
             f"{rules} rules, {len(suite.scenarios)} scenarios: {errors or 'no'} errors\n"
         )
     return FAILED if errors else DONE
+
+
+def _ids(rulebook: Rulebook) -> frozenset[str]:
+    """Every rule of the pack, also of those that are switched off."""
+    ordered = (item for order in rulebook.precedence.problems.values() for item in order.rules)
+    return frozenset((*ordered, *(rule.id for rule in rulebook.rules)))
+
+
+def _misnamed(suite: Suite, known: frozenset[str]) -> Iterator[Problem]:
+    """Rules that scenarios expect something of, and that the pack does not have."""
+    for scenario in suite.scenarios:
+        for rule in scenario.expects.rules:
+            if known and rule not in known:
+                what = f"'{rule}' is no rule of the pack"
+                yield Problem(scenario.place, what, "the id of a rule", "name")
 
 
 def _github(problem: Problem) -> str:

@@ -13,6 +13,7 @@ from cds.authoring.phrases import (
     hl7_concept,
     number,
     read_quantity,
+    read_range,
     read_when,
 )
 
@@ -24,16 +25,22 @@ ALLERGY_KEYS = (
     "code", "text", "clinical", "verification", "type", "category", "criticality", "recorded",
     "onset", "reaction", "note",
 )  # fmt: skip
-OBSERVATION_KEYS = (
-    "code", "text", "value", "valuecode", "status", "category", "on", "issued", "interpretation",
-    "method", "lower-limit", "upper-limit", "data-absent", "components", "encounter", "note",
+# What a result and a component of one can say alike.
+COMPONENT_KEYS = (
+    "code", "text", "value", "value-text", "valuecode", "points", "interpretation", "data-absent",
+    "lower-limit", "upper-limit", "ranges",
 )  # fmt: skip
-COMPONENT_KEYS = ("code", "text", "value", "valuecode", "interpretation", "data-absent")
+OBSERVATION_KEYS = (
+    *COMPONENT_KEYS, "status", "category", "on", "instant", "times", "issued", "method",
+    "components", "encounter", "note",
+)  # fmt: skip
+RANGE_KEYS = ("low", "high", "type", "text")
 PATIENT_KEYS = ("born", "deceased", "sex", "active")
 FAMILY_KEYS = ("code", "text", "relationship", "status", "on", "onset", "note")
 
-VALUE_FORM = '"12 mL/min/1.73m2", "<5 U/L", "2", a date, yes, no, or a text'
+VALUE_FORM = '"12 mL/min/1.73m2", "<5 U/L", "2-6 mg", "2", a date, yes, no, or a text'
 
+_POINTS = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 _INTERPRETATION = "v3-ObservationInterpretation"
 _OBSERVATION_CATEGORIES = {
     "laboratory", "vital-signs", "social-history", "survey", "exam", "procedure", "imaging",
@@ -77,18 +84,25 @@ def allergy(fields: Fields) -> Json:
 
 
 def observation(fields: Fields) -> Json:
-    """An Observation, final unless said otherwise; ``on`` is its effective date or period."""
+    """An Observation, final unless said otherwise; ``on`` is its effective date or period.
+
+    ``instant`` and ``times`` are the other ways to say when. ``value-text`` stays a text whatever
+    it looks like; ``points`` are what a coded answer is worth; ``ranges`` lists reference ranges
+    where one, of ``lower-limit`` and ``upper-limit``, is not enough.
+    """
+    events = [fields.to_moment(text) for text in fields.texts("times")]
     return {
         "status": fields.text("status", "final"),
         "category": [_observation_category(fields)],
         "subject": fields.subject(),
         "encounter": fields.reference("encounter", "Encounter"),
         **read_when(fields, "on", "effective"),
+        "effectiveInstant": fields.moment("instant"),
+        "effectiveTiming": {"event": events} if events else None,
         "issued": fields.moment("issued"),
         **_result(fields),
         "note": notes(fields),
         "method": concept(fields, "method"),
-        "referenceRange": _reference_range(fields),
         "component": [_component(fields, *each) for each in enumerate(fields.items("components"))],
     }
 
@@ -169,15 +183,29 @@ def _result(fields: Fields) -> Json:
         **_value(fields),
         "dataAbsentReason": hl7_concept(fields.text("data-absent"), "data-absent-reason"),
         "interpretation": judged,
+        "referenceRange": _reference_ranges(fields),
     }
 
 
 def _value(fields: Fields) -> Json:
     """``value[x]``, of the type that the text looks like; codes come from ``valuecode``."""
+    points = fields.parse("points", lambda text: {"valueDecimal": number(text)}, '"2"')
     if fields.has("valuecode"):
-        return {"valueCodeableConcept": concept(fields, "valuecode")}
+        return {"valueCodeableConcept": _answer(fields, points)}
+    if fields.has("value-text"):
+        return {"valueString": fields.text("value-text")}
     text = fields.text("value")
     return {} if text is None else _typed_value(fields, text)
+
+
+def _answer(fields: Fields, points: Json | None) -> Json | None:
+    """A coded answer, with the points that it is worth on its coding."""
+    found = concept(fields, "valuecode")
+    if found is None or points is None:
+        return found
+    codings = found.get("coding")
+    first = codings[0] if isinstance(codings, list) and codings else {}
+    return {**found, "coding": [{**first, "extension": [{"url": _POINTS, **points}]}]}
 
 
 def _typed_value(fields: Fields, text: str) -> Json:
@@ -187,6 +215,9 @@ def _typed_value(fields: Fields, text: str) -> Json:
         return {"valueInteger": number(text)}
     if _DATE.match(text):
         return {"valueDateTime": fields.moment("value")}
+    limits = read_range(text)
+    if limits is not None:
+        return {"valueRange": limits}
     try:
         return {"valueQuantity": read_quantity(text)}
     except ValueError:
@@ -200,11 +231,27 @@ def _component(fields: Fields, place: int, values: object) -> Json:
     return filled(_result(Fields(values, COMPONENT_KEYS, path, fields.setting)))
 
 
-def _reference_range(fields: Fields) -> list[Json]:
-    limits = filled(
+def _reference_ranges(fields: Fields) -> list[Json]:
+    one = filled(
         {
             "low": fields.parse("lower-limit", read_quantity, '"7 U/L"'),
             "high": fields.parse("upper-limit", read_quantity, '"40 U/L"'),
         }
     )
-    return [limits] if limits else []
+    several = [_range(fields, *each) for each in enumerate(fields.items("ranges"))]
+    return [*([one] if one else []), *several]
+
+
+def _range(fields: Fields, place: int, values: object) -> Json:
+    """One of several reference ranges: ``{low: 7 U/L, high: 40 U/L, type: normal, text: 7-40}``."""
+    if not isinstance(values, dict):
+        raise fields.error("ranges", "each range is a mapping", RANGE_KEYS)
+    own = Fields(values, RANGE_KEYS, f"{fields.path}.ranges[{place}]", fields.setting)
+    return filled(
+        {
+            "low": own.parse("low", read_quantity, '"7 U/L"'),
+            "high": own.parse("high", read_quantity, '"40 U/L"'),
+            "type": hl7_concept(own.text("type"), "referencerange-meaning"),
+            "text": own.text("text"),
+        }
+    )

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
+from cds.authoring.expectation import EXPECTATIONS, Expectation, failures, read_expectation
 from cds.authoring.shorthand import ShorthandError, expand
-from cds.cards.answer import Answer
 from cds.cards.judge import Judged, Setting, judge, read_input
 from cds.cards.wire import encode
 from cds.rulebook.document import Node, read_document
@@ -21,23 +21,17 @@ from cds.values.moment import read_instant, zone
 from cds.values.problem import Place, Problem
 
 _FIXTURES = "fixtures.yaml"
-_EXPECTATIONS = ("expect", "must-not", "says", "says-not", "unknown", "problems")
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario of a file: the input in shorthand and all cards that must come of it."""
+    """One scenario of a file: the input in shorthand and what must come of it."""
 
     name: str
     rule: str
     place: Place
     body: Mapping[str, object]
-    cards: tuple[tuple[str, str], ...]
-    must_not: tuple[tuple[str, str], ...]
-    says: tuple[str, ...]
-    unknown: tuple[str, ...]
-    problems: tuple[str, ...]
-    says_not: tuple[str, ...] = ()
+    expects: Expectation
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,41 +108,12 @@ def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario |
         return None
     plain = node.plain()
     body = (
-        {key: value for key, value in plain.items() if key not in _EXPECTATIONS}
+        {key: value for key, value in plain.items() if key not in EXPECTATIONS}
         if isinstance(plain, dict)
         else {}
     )
 
-    def words(key: str) -> tuple[str, ...]:
-        found = node.get(key)
-        return tuple(item.text for item in found.items) if found is not None else ()
-
-    return Scenario(
-        name=name.text,
-        rule=rule,
-        place=node.place,
-        body=body,
-        cards=_cards(expect),
-        must_not=_cards(node.get("must-not")),
-        says=words("says"),
-        says_not=words("says-not"),
-        unknown=words("unknown"),
-        problems=words("problems"),
-    )
-
-
-def _cards(node: Node | None) -> tuple[tuple[str, str], ...]:
-    """Pairs of rule id and indicator; `none` and an empty list are no cards at all."""
-    found: list[tuple[str, str]] = []
-    for item in node.items if node is not None else []:
-        if item.mapping:
-            found += [(rule, level.text) for rule, level in item.mapping.items()]
-        elif ":" in item.text:
-            rule, _, level = item.text.partition(":")
-            found.append((rule.strip(), level.strip()))
-        elif item.text and item.text != "none":
-            found.append((item.text, ""))
-    return tuple(found)
+    return Scenario(name.text, rule, node.place, body, read_expectation(node))
 
 
 def _read_fixtures(
@@ -199,8 +164,9 @@ class Runner:
             return Outcome(scenario, tuple(problem.render() for problem in error.problems))
         if len(judged) != 1:
             return Outcome(scenario, (f"{len(judged)} patients were judged, not one",))
-        failures = (*_failures(scenario, judged[0]), *_engine_failures(judged[0]))
-        return Outcome(scenario, failures, judged[0])
+        found = judged[0]
+        failed = failures(scenario.expects, found.answer, found.problems)
+        return Outcome(scenario, (*failed, *_engine_failures(found)), found)
 
     def run_all(self) -> Iterator[Outcome]:
         for scenario in self.suite.scenarios:
@@ -238,52 +204,8 @@ def _words(value: object) -> tuple[str, ...]:
     return (str(value),) if value else ()
 
 
-def _failures(scenario: Scenario, judged: Judged) -> Iterator[str]:
-    found = judged.answer
-    got = sorted((item.finding.rule.id, item.finding.indicator) for item in found.drawn)
-    wanted = sorted(scenario.cards)
-    for rule, level in wanted:
-        if (rule, level) not in got:
-            yield f"no card {rule}:{level}"
-    for rule, level in got:
-        if (rule, level) not in wanted:
-            yield f"a card that is not listed: {rule}:{level} ({_summary_of(rule, found)})"
-    if len(got) != len(wanted) and set(got) == set(wanted):
-        yield f"{len(got)} cards, not {len(wanted)}"
-    for rule, level in scenario.must_not:
-        if any(card == rule and level in ("", indicator) for card, indicator in got):
-            yield f"a card that must not come: {rule}:{level}"
-    yield from _wrong_words(scenario, found)
-    unknown = {verdict.rule.id for verdict in found.unknown}
-    for rule in scenario.unknown:
-        if rule not in unknown:
-            yield f"{rule} is not unknown"
-    told = "\n".join(problem.render() for problem in judged.problems)
-    for phrase in scenario.problems:
-        if phrase not in told:
-            yield f"no problem says: {phrase}"
-
-
-def _wrong_words(scenario: Scenario, found: Answer) -> Iterator[str]:
-    """What the cards do not say and should, and what they should not."""
-    text = "\n".join(f"{card.summary}\n{card.detail}" for card in found.cards)
-    for phrase in scenario.says:
-        if phrase not in text:
-            yield f"no card says: {phrase}"
-    for phrase in scenario.says_not:
-        if phrase in text:
-            yield f"a card says: {phrase}"
-
-
 def _engine_failures(judged: Judged) -> Iterator[str]:
     """What an engine could not judge, and what two of them disagree about."""
     for problem in judged.problems:
         if problem.kind in ("engine", "disagreement"):
             yield problem.what
-
-
-def _summary_of(rule: str, found: Answer) -> str:
-    for item, card in zip(found.drawn, found.cards, strict=True):
-        if item.finding.rule.id == rule:
-            return card.summary
-    return ""

@@ -26,8 +26,8 @@ SCENARIO_KEYS = frozenset(
     {
         "id", "name", "why", "hook", "as", "as-of", "timezone", "given", "without", "select",
         "prefetch", "encounter", "context", "expect", "must-not", "enable", "disable", "shown",
-        "config", "parameters", "engine", "tags", "note", "says", "says-not",
-        "unknown", "problems",
+        "config", "parameters", "engine", "tags", "note", "says", "says-not", "lines", "suggests",
+        "unknown", "decided", "problems",
     }
 )  # fmt: skip
 """What may stand in a scenario; what only its runner reads is accepted here and left alone."""
@@ -37,6 +37,8 @@ DRUGS = "drugs"
 """The fixture that is no item: a mapping from a drug's written name to its code or codes."""
 
 _AUDIT = "audit"
+# Hooks about an encounter name it (CDS Hooks 2.0, encounter-start and encounter-discharge).
+_ENCOUNTER = "e1"
 
 
 def expand(
@@ -105,7 +107,9 @@ def _usual(
 
 def _context(merged: Mapping[str, object], hook: str, entries: list[Entry], path: str) -> Json:
     context: Json = {"userId": "Practitioner/u1", "patientId": "p1"}
-    encounter = _text(merged, "encounter", path)
+    encounter = _text(merged, "encounter", path) or (
+        _ENCOUNTER if hook.startswith("encounter-") else ""
+    )
     if encounter and encounter != ABSENT:
         context["encounterId"] = encounter
     if hook == "order-select" and merged.get("select") != ABSENT:

@@ -89,8 +89,9 @@ def _folded(findings: Sequence[Finding], rulebook: Rulebook) -> list[Drawn]:
     for finding in findings:
         groups.setdefault((finding.rule.problem, finding.subject), []).append(finding)
     drawn = []
-    for (problem, _), group in groups.items():
+    for (problem, _), found in groups.items():
         order = rulebook.precedence.problems[problem]
+        group = _unreplaced(found, order)
         speaking = [finding for finding in group if finding.rule.id not in order.lines_only]
         if not speaking:
             continue
@@ -108,6 +109,27 @@ def _folded(findings: Sequence[Finding], rulebook: Rulebook) -> list[Drawn]:
         )
     )
     return drawn
+
+
+def _unreplaced(group: list[Finding], order: ProblemOrder) -> list[Finding]:
+    """The findings less those that another rule's finding about the same facts replaces."""
+    replaced = {
+        (item.replaced, *_same(finding, item.same))
+        for item in order.replaces
+        for finding in group
+        if finding.rule.id == item.rule
+    }
+    return [
+        finding
+        for finding in group
+        if not any(
+            (finding.rule.id, *_same(finding, item.same)) in replaced for item in order.replaces
+        )
+    ]
+
+
+def _same(finding: Finding, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(bound.fact.key for name in names for bound in finding.bound.get(name, ()))
 
 
 def _rank(finding: Finding, order: ProblemOrder) -> tuple[int, int, str]:
@@ -246,7 +268,7 @@ def _also(finding: Finding, rulebook: Rulebook) -> str:
 
 
 def _source(entry: Evidence, rulebook: Rulebook) -> str:
-    where = rulebook.sources[entry.source] + (f", {entry.section}" if entry.section else "")
+    where = rulebook.sources[entry.source].cite + (f", {entry.section}" if entry.section else "")
     line = f"[{entry.statement}] {entry.says} *{where}.* Strength: {entry.strength}."
     if entry.beyond:
         line += " Beyond the source documents."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds.cards.markdown import cap, escape
+from cds.cards.observed import person_line, result_line
 from cds.chart.model import ConditionRecord, Coverage, MedicationRecord
 from cds.engine.evidence import certainty_of
 from cds.engine.fact import Bound, Fact
@@ -37,6 +38,7 @@ def found_lines(finding: Finding, rulebook: Rulebook, today: DayRange) -> list[s
 
 def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
     fact = bound.fact
+    doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
     match fact.kind:
         case "medication":
             return _medication(bound, today)
@@ -46,9 +48,12 @@ def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
             return []
         case "condition":
             return [_condition(bound)]
+        case "result":
+            return [result_line(fact, doubt)]
+        case "patient":
+            return [person_line(fact)]
         case _:
             sources = ", ".join(str(source) for source in fact.sources)
-            doubt = " (not certain)" if bound.truth is Truth.UNKNOWN else ""
             return (
                 [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
             )
@@ -154,7 +159,10 @@ def _certainty(record: MedicationRecord, said: str = "") -> str:
 
 def _operation(fact: Fact, labels: Iterable[str]) -> str:
     start = fact.value("start")
+    done = fact.value("performed")
     when = escape(render(start)) if isinstance(start, Moment) else "no date recorded"
+    if isinstance(done, Moment) and not isinstance(start, Moment):
+        when = f"done {escape(render(done))}"
     sources = ", ".join(escape(str(source)) for source in fact.sources)
     parts = [f"{escape(cap(fact.name, _LONG))}: {when}"]
     for label in labels:

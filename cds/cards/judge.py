@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -23,7 +23,10 @@ from cds.values.problem import Problem
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is judged by, and when: everything but the record itself."""
+    """What is judged by, and when: everything but the record itself.
+
+    ``shown`` is what rules with a memory must not repeat (``Finding.memory``).
+    """
 
     rulebook: Rulebook
     as_of: datetime
@@ -31,6 +34,7 @@ class Setting:
     hook: str = ""
     patient: str = ""
     engine: Engine = "reference"
+    shown: Container[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def judge_chart(chart: Chart, call: Call | None, setting: Setting) -> Opinion:
     """The review of one chart, by the engine of the setting."""
     hook = Hook(setting.hook or _hook(chart, call), call.selections if call is not None else None)
     as_of = setting.as_of.astimezone(setting.zone)
-    return judged_by(setting.engine, chart, setting.rulebook, hook, as_of)
+    return judged_by(setting.engine, chart, setting.rulebook, hook, as_of, setting.shown)
 
 
 def _hook(chart: Chart, call: Call | None) -> str:

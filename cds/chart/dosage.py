@@ -17,7 +17,18 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from cds.chart.document import UNREADABLE, decode, encode_exactly
-from cds.chart.dose import has_rate, is_comparable, maxima, structured_dose, with_text
+from cds.chart.dose import (
+    Strength,
+    Told,
+    counted_strength,
+    has_rate,
+    is_comparable,
+    maxima,
+    product_of,
+    structured_dose,
+    told_beside,
+    with_text,
+)
 from cds.chart.fields import Json, as_list, as_object, as_text
 from cds.chart.frequency import Frequency
 from cds.chart.sig import (
@@ -27,7 +38,6 @@ from cds.chart.sig import (
     Product,
     Sig,
     as_decimal,
-    in_base,
     read_sig,
     says_as_needed,
 )
@@ -35,14 +45,6 @@ from cds.chart.timing import Schedule, bedtime_in, read_number, read_schedule
 from cds.terminology.concept import CodeableConcept, read_concept
 from cds.values.moment import PartialDate
 from cds.values.quantity import Quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Strength:
-    """The ingredient's amount: per dose unit when ``per`` is None, else per volume or per hour."""
-
-    amount: Quantity
-    per: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Regimen:
     end. ``missing`` is empty exactly when ``daily_dose`` is known. ``low_confidence``: text, or the
     strength of an uncoded product's name, was needed. ``bedtime``: any dose is at bedtime.
     ``bounds_end`` is None while any instruction is open-ended; ``bounds_days`` adds up the phases.
-    ``written`` holds the doses as they stand, in their own units.
+    ``written`` holds the doses as they stand, in their own units; ``counted`` is the largest
+    strength of the units that a dose counts; ``told`` are words beside a structured dose.
     """
 
     phases: tuple[Phase, ...] = ()
@@ -92,6 +95,8 @@ class Regimen:
     bedtime: bool | None = None
     text: str = ""
     written: tuple[tuple[Decimal, str], ...] = ()
+    counted: Quantity | None = None
+    told: tuple[Told, ...] = ()
 
 
 _T = TypeVar("_T")
@@ -111,6 +116,8 @@ class _Instruction:
     units: Fraction | None
     schedule: Schedule
     reasons: tuple[str, ...]
+    counted: Fraction | None
+    told: tuple[Told, ...]
     from_text: bool
     as_needed: bool
     says: bool
@@ -124,7 +131,7 @@ def read_regimen(
     ``strengths`` are those of the one ingredient asked for; of several that differ none is chosen.
     Never raises: what is absent or absurd is missing, in words.
     """
-    product = _product(strengths)
+    product = product_of(strengths)
     entries = [item for value in as_list(dosages) if (item := _as_dosage(value))]
     if len(entries) > _MOST_INSTRUCTIONS:
         return Regimen(missing=(f"too many dosage instructions ({len(entries)})",))
@@ -147,6 +154,8 @@ def read_regimen(
             dict.fromkeys(text for entry in entries for text in _texts(entry, remarks=True))
         ),
         written=tuple(dict.fromkeys(pair for item in used for pair in item.dose.written)),
+        counted=_mg(max((item.counted for item in used if item.counted), default=None)),
+        told=tuple(told for item in used for told in item.told),
     )
 
 
@@ -178,30 +187,11 @@ def _as_dosage(value: object) -> Json:
     return {"text": value} if as_text(value) else as_object(value)
 
 
-# --- strength and dose ---
-
-
-def _product(strengths: Sequence[Strength]) -> Product:
-    """The distinct strengths, each in mg per dose unit, mL, hour or mg of the product."""
-    found: dict[str, set[Fraction]] = {}
-    for strength in strengths:
-        per = strength.per or Quantity(Decimal(1), "1")
-        amount, base = _above_zero(strength.amount), _above_zero(per)
-        if strength.amount.dimension == "mass" and amount and base:
-            found.setdefault(per.dimension, set()).add(amount / base)
-    return {dimension: frozenset(values) for dimension, values in found.items()}
-
-
-def _above_zero(quantity: Quantity) -> Fraction | None:
-    number = read_number(quantity.value)
-    return in_base(number, quantity.unit) if number is not None and number > 0 else None
+# --- one instruction ---
 
 
 def _mg(number: Fraction | None) -> Quantity | None:
     return None if number is None else Quantity(as_decimal(number), "mg")
-
-
-# --- one instruction ---
 
 
 def _instruction(
@@ -228,6 +218,8 @@ def _instruction(
         if schedule.bedtime is not None
         else replace(schedule, bedtime=bedtime_in(text)),
         reasons=() if daily else tuple(_reasons(dose, frequency, as_needed)),
+        counted=counted_strength(dose, product),
+        told=told_beside(stated, text, product),
         from_text=worded or (product_is_text and dose.by_strength),
         as_needed=as_needed,
         says=bool(stated or schedule.frequency or caps or has_rate(entry) or not sig.silent),

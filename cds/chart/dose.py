@@ -5,13 +5,89 @@ Amounts of the ingredient are in mg; a dose that cannot be computed has no mass 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 
 from cds.chart.fields import Json, as_object, objects
-from cds.chart.sig import Dose, Product, Sig, administered, quantity_dose, told_dose, unit_text
+from cds.chart.sig import (
+    Dose,
+    Ends,
+    Product,
+    Sig,
+    administered,
+    as_decimal,
+    in_base,
+    quantity_dose,
+    read_sig,
+    told_dose,
+    unit_text,
+)
 from cds.chart.timing import days_in, read_number
+from cds.values.quantity import Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """The ingredient's amount: per dose unit when ``per`` is None, else per volume or per hour."""
+
+    amount: Quantity
+    per: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Words that stand beside a structured dose of ``ends`` (mg): they may tell another one."""
+
+    ends: Ends
+    text: str
+    product: Product
+
+
+def product_of(strengths: Sequence[Strength]) -> Product:
+    """The distinct strengths, each in mg per dose unit, mL, hour or mg of the product."""
+    found: dict[str, set[Fraction]] = {}
+    for strength in strengths:
+        per = strength.per or Quantity(Decimal(1), "1")
+        amount, base = _above_zero(strength.amount), _above_zero(per)
+        if strength.amount.dimension == "mass" and amount and base:
+            found.setdefault(per.dimension, set()).add(amount / base)
+    return {dimension: frozenset(values) for dimension, values in found.items()}
+
+
+def _above_zero(quantity: Quantity) -> Fraction | None:
+    number = read_number(quantity.value)
+    return in_base(number, quantity.unit) if number is not None and number > 0 else None
+
+
+def counted_strength(dose: Dose, product: Product) -> Fraction | None:
+    """mg of one dose unit, where the dose counts units and they have one strength; else None."""
+    if not dose.by_strength or dose.hourly or dose.kind != "count":
+        return None
+    (strength,) = product[dose.kind]
+    return strength
+
+
+def told_beside(stated: Dose | None, text: str, product: Product) -> tuple[Told, ...]:
+    """What there is to compare: the text beside a structured dose that is known. Not read yet."""
+    if stated is None or stated.mass is None or stated.hourly or not text:
+        return ()
+    return (Told(stated.mass, text, product),)
+
+
+def dose_told_otherwise(told: Iterable[Told]) -> Quantity | None:
+    """The smallest dose (mg) that words tell, and that no structured dose beside them allows.
+
+    Only one amount with a unit of mass is a dose in words; a range that reaches the other is none.
+    """
+    found = []
+    for item in told:
+        sig = read_sig(item.text)
+        ends = told_dose(sig, item.text, item.product).mass if sig.mass is not None else None
+        if ends is not None and (ends[1] < item.ends[0] or ends[0] > item.ends[1]):
+            found.append(ends[1])
+    return Quantity(as_decimal(min(found)), "mg") if found else None
 
 
 def structured_dose(entry: Json, product: Product) -> Dose | None:

@@ -12,6 +12,7 @@ from cds.chart.fields import (
     code_of,
     date_of,
     note_texts,
+    objects,
     period_of,
     reference_of,
 )
@@ -20,7 +21,6 @@ from cds.chart.model import (
     AllergyRecord,
     ConditionRecord,
     Patient,
-    ResultRecord,
     SourceRef,
     StatementRecord,
     TaskRecord,
@@ -28,7 +28,6 @@ from cds.chart.model import (
 from cds.chart.operation import read_task_texts
 from cds.terminology.concept import Classification, read_concept
 from cds.values.moment import PartialDate
-from cds.values.quantity import Quantity, read_quantity
 
 # The kind of value set that says what an entry is, where rules ask for it by value set alone.
 CLASSIFIED_AS: Mapping[str, str] = {
@@ -89,60 +88,28 @@ def read_allergy(resource: Json, reading: Reading) -> AllergyRecord:
             "resource": "AllergyIntolerance",
             "clinical": code_of(resource.get("clinicalStatus")) or "absent",
             "verification": code_of(resource.get("verificationStatus")) or "absent",
+            "type": code_of(resource.get("type")) or "absent",
+            "criticality": code_of(resource.get("criticality")) or "absent",
             "modified": "yes" if reading.modifiers("allergy", resource) else "no",
         },
         dates={},
         modifiers=reading.modifiers("allergy", resource),
-        classification=reading.classify(resource, "allergy"),
-    )
-
-
-def read_result(resource: Json, reading: Reading) -> ResultRecord:
-    """The record of an Observation with its value, whatever `value[x]` carries it."""
-    dates = {
-        "effective": date_of(resource.get("effectiveDateTime"), reading.zone)
-        or period_of(resource.get("effectivePeriod"), reading.zone)[0]
-        or date_of(resource.get("effectiveInstant"), reading.zone),
-        "issued": date_of(resource.get("issued"), reading.zone),
-    }
-    ranges = as_object(resource.get("referenceRange"))
-    return ResultRecord(
-        source=_source(resource),
-        status=code_of(resource.get("status")) or "unknown",
-        recorded=dates["issued"] or dates["effective"],
-        attributes={
-            "resource": "Observation",
-            "modified": "yes" if reading.modifiers("result", resource) else "no",
-        },
-        dates={name: date for name, date in dates.items() if date is not None},
-        modifiers=reading.modifiers("result", resource),
         notes=tuple(note_texts(resource.get("note"))),
-        classification=reading.classify(resource, "result"),
-        value=_amount(resource.get("valueQuantity")),
-        answer=_answer(resource, reading),
-        high=_amount(ranges.get("high")),
+        classification=substance_of(resource, reading),
     )
 
 
-def _answer(resource: Json, reading: Reading) -> Classification | None:
-    value = resource.get("valueCodeableConcept") or resource.get("valueString")
-    if value is None:
-        return None
-    return reading.terminology.classify(read_concept(value), "answer")
-
-
-def _amount(value: object) -> Quantity | None:
-    item = as_object(value)
-    if item.get("comparator"):
-        return None
-    for unit in (item.get("code"), item.get("unit"), "1" if "unit" not in item else None):
-        if unit is None:
-            continue
-        try:
-            return read_quantity(item.get("value"), unit)
-        except ValueError:
-            continue
-    return None
+def substance_of(resource: Json, reading: Reading) -> Classification:
+    """What the allergy is to: its code, or the substance of a reaction where no set has that."""
+    found = reading.classify(resource, "allergy")
+    if found.matches:
+        return found
+    for reaction in objects(resource.get("reaction")):
+        concept = read_concept(reaction.get("substance"))
+        substance = reading.terminology.classify(concept, "allergy")
+        if substance.matches:
+            return substance
+    return found
 
 
 def read_statement(resource: Json, reading: Reading, found: Classification) -> StatementRecord:

@@ -17,6 +17,7 @@ TYPES_OF: Mapping[str, tuple[str, ...]] = {
     "condition": ("Condition",),
     "allergy": ("AllergyIntolerance",),
     "result": ("Observation",),
+    "dose-step": (*MEDICATION_TYPES, "Medication"),
 }
 
 # Properties that are read from other resources than the fact's own: wordings about a drug stand in

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from cds.chart.dosage import Regimen, Strength, regimen_of
+from cds.chart.dosage import Regimen, regimen_of
+from cds.chart.dose import Strength
 from cds.chart.fields import (
     Json,
     as_list,

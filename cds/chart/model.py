@@ -14,6 +14,7 @@ from enum import StrEnum
 from cds.chart.dosage import Regimen
 from cds.chart.reason import Reasons
 from cds.terminology.concept import Classification, Product
+from cds.values.amounts import AmountRange
 from cds.values.moment import PartialDate
 from cds.values.problem import Problem
 from cds.values.quantity import Quantity
@@ -151,12 +152,23 @@ class AllergyRecord(Record):
 
 @dataclass(frozen=True, slots=True)
 class ResultRecord(Record):
-    """An Observation: ``value`` is a quantity or a concept; ``high`` the upper reference limit."""
+    """An Observation, or one component of it, which ``part`` names ("" for the whole).
+
+    ``value`` is an amount (a range where only its ends are known) or a date; ``answer`` a concept
+    or a text; ``said`` further words of the answer. ``absent`` says why there is neither.
+    ``low`` and ``high`` are the limits of what is normal.
+    """
 
     classification: Classification = field(kw_only=True)
-    value: Quantity | None = field(default=None, kw_only=True)
+    part: str = field(default="", kw_only=True)
+    value: Quantity | AmountRange | PartialDate | None = field(default=None, kw_only=True)
     answer: Classification | None = field(default=None, kw_only=True)
-    high: Quantity | None = field(default=None, kw_only=True)
+    said: tuple[str, ...] = field(default=(), kw_only=True)
+    absent: str = field(default="", kw_only=True)
+    interpretation: tuple[str, ...] = field(default=(), kw_only=True)
+    interpreted: Classification | None = field(default=None, kw_only=True)
+    low: Quantity | AmountRange | None = field(default=None, kw_only=True)
+    high: Quantity | AmountRange | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

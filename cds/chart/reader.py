@@ -14,9 +14,9 @@ from cds.chart.finding import (
     read_allergy,
     read_condition,
     read_patient,
-    read_result,
     read_statement,
     read_task,
+    substance_of,
 )
 from cds.chart.intake import Call, Intake, Submission
 from cds.chart.interest import EVERYTHING, UNCLASSIFIED, Interest
@@ -42,8 +42,10 @@ from cds.chart.model import (
 from cds.chart.operation import OPERATION_TYPES, join_operations, read_operation
 from cds.chart.record import take_record, take_sifted
 from cds.chart.request import take_request
+from cds.chart.result import read_results
 from cds.chart.sieve import Asked, sift
 from cds.chart.version import Entry
+from cds.terminology.concept import Classification
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
 
@@ -156,17 +158,19 @@ class _Sheets:
 
     def _read_classified(self, kind: str, resource: Json, reading: Reading) -> None:
         """An entry that rules ask for by value set alone is read only if it is in one."""
-        if (
-            kind in self.interest.classified
-            and not reading.classify(resource, CLASSIFIED_AS[kind]).matches
-        ):
-            self.submission.ignore(kind, UNCLASSIFIED)
-        elif kind == "Condition":
+        listed = kind in self.interest.classified
+
+        def wanted(found: Classification) -> bool:
+            return bool(found.matches) or not listed
+
+        if kind == "Condition" and wanted(reading.classify(resource, "condition")):
             self.conditions.append(read_condition(resource, reading))
-        elif kind == "AllergyIntolerance":
+        elif kind == "AllergyIntolerance" and wanted(substance_of(resource, reading)):
             self.allergies.append(read_allergy(resource, reading))
+        elif kind == "Observation" and (results := read_results(resource, reading, wanted)):
+            self.results += results
         else:
-            self.results.append(read_result(resource, reading))
+            self.submission.ignore(kind, UNCLASSIFIED)
 
 
 def _chart(submission: Submission, reading: Reading, name: str, interest: Interest) -> Chart:

@@ -39,6 +39,11 @@ _MOST_KNOWN = 50_000
 _LONGEST_KNOWN = 4_000
 _NONE: frozenset[str] = frozenset()
 _REASONS = frozenset({"reasonReference"})
+# What of an entry may be in a value set by itself, and the name of its code.
+_PARTS: Mapping[str, tuple[str, str]] = {
+    "Observation": ("component", "code"),
+    "AllergyIntolerance": ("reaction", "substance"),
+}
 DRAFT_TYPES = frozenset({"MedicationRequest", "ServiceRequest"})
 
 
@@ -141,7 +146,7 @@ class Sieve:
                     kind, resource, url, self.old, _REASONS if "reasonReference" in told else _NONE
                 )
         elif kind in interest.classified:
-            if not self.asked.is_asked(kind, resource.get("code")):
+            if not self._is_asked(kind, resource):
                 return Left(kind, resource, url, UNCLASSIFIED)
         elif interest.bystanders and kind in MEDICATION_TYPES:
             drug = telling_of_drug(resource)
@@ -153,6 +158,20 @@ class Sieve:
             ):
                 return Left(kind, resource, url, UNCLASSIFIED, drug)
         return None
+
+    def _is_asked(self, kind: str, resource: Mapping[str, object]) -> bool:
+        """Whether the entry, or a part of it with a code of its own, is in some value set."""
+        asked = self.asked.is_asked
+        if asked(kind, resource.get("code")):
+            return True
+        name, inner = _PARTS.get(kind, ("", ""))
+        parts: Any = resource.get(name) if name else None
+        if not parts:
+            return False
+        try:
+            return any(asked(kind, part.get(inner)) for part in parts)
+        except (AttributeError, TypeError):
+            return True  # of a wrong shape: the reader finds out what it is
 
     def count(self, kinds: Iterable[str]) -> None:
         """Counts resources of types that no rule reads."""

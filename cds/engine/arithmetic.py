@@ -5,7 +5,11 @@ Never raises: what does not fit together is unknown, or Missing with a reason.
 
 from __future__ import annotations
 
+from datetime import date
+from math import inf
+
 from cds.engine.value import Count, Missing, Moment, Never, Value, Words, at_least, more_than
+from cds.values.amounts import AmountRange
 from cds.values.moment import DayRange
 from cds.values.quantity import Quantity
 from cds.values.truth import Truth, known
@@ -22,8 +26,7 @@ def compared(value: Value, comparison: str, bound: Value) -> Truth:
     """Whether ``value`` is *comparison* ``bound``; unknown where one is missing or units differ."""
     if isinstance(value, Never) or isinstance(bound, Never):
         return Truth.NO
-    if isinstance(value, Quantity) and isinstance(bound, Quantity):
-        value, bound = _as_counts(value, bound)
+    value, bound = _as_counts(value, bound)
     if not (isinstance(value, Count) and isinstance(bound, Count)):
         return Truth.UNKNOWN
     match comparison:
@@ -37,13 +40,37 @@ def compared(value: Value, comparison: str, bound: Value) -> Truth:
             return more_than(bound, value)
 
 
-def _as_counts(left: Quantity, right: Quantity) -> tuple[Value, Value]:
+def _as_counts(left: Value, right: Value) -> tuple[Value, Value]:
+    """Two amounts as numbers in one unit; a bare number is one in the unit of what is counted.
+
+    What is no amount stays as it is; amounts that measure different things are both missing.
+    """
+    if not isinstance(left, _Amount) and not isinstance(right, _Amount):
+        return left, right
+    left, right = _as_amount(left), _as_amount(right)
+    if not (isinstance(left, _Amount) and isinstance(right, _Amount)):
+        return left, right
     try:
         same = left.to(right.unit)
     except ValueError:
         reason = Missing(f"{left.render()} cannot be compared with {right.render()}")
         return reason, reason
-    return Count(same.value, same.value), Count(right.value, right.value)
+    return _as_count(same), _as_count(right)
+
+
+_Amount = Quantity | AmountRange
+
+
+def _as_amount(value: Value) -> Value:
+    if not isinstance(value, Count) or value.unit:
+        return value
+    return AmountRange(value.low, value.high, "1", value.low_open, value.high_open)
+
+
+def _as_count(amount: Quantity | AmountRange) -> Count:
+    if isinstance(amount, Quantity):
+        return Count(amount.value, amount.value)
+    return Count(amount.low, amount.high, "", amount.low_open, amount.high_open)
 
 
 def ordered(value: Value, direction: str, anchor: Value) -> Truth:
@@ -63,14 +90,24 @@ def matches(left: Value, right: Value) -> Truth:
         return Truth.UNKNOWN
     if isinstance(left, Words) and isinstance(right, Words):
         return known(not left.words.isdisjoint(right.words))
-    if isinstance(left, Quantity) and isinstance(right, Quantity):
-        first, second = _as_counts(left, right)
-        return compared(first, "at least", second) if first == second else Truth.NO
+    if isinstance(left, _Amount) and isinstance(right, _Amount):
+        left, right = _as_counts(left, right)
+        if isinstance(left, Missing):
+            return Truth.UNKNOWN
     if isinstance(left, Moment) and isinstance(right, Moment):
-        return left.days.same(right.days)
+        return _same_moment(left, right)
     if isinstance(left, Count) and isinstance(right, Count):
         return min(at_least(left, right), at_least(right, left))
     return known(left == right)
+
+
+def _same_moment(left: Moment, right: Moment) -> Truth:
+    """The same day; of two times of day that the record gives, the same instant."""
+    if all(
+        side.text and side.first is not None and side.first == side.last for side in (left, right)
+    ):
+        return known(left.first == right.first)
+    return left.days.same(right.days)
 
 
 def reckoned(left: Value, sign: str, right: Value) -> Value:
@@ -85,11 +122,19 @@ def reckoned(left: Value, sign: str, right: Value) -> Value:
     if isinstance(left, Quantity) and isinstance(right, Quantity) and sign != "×":
         other = right if sign == "+" else Quantity(-right.value, right.unit)
         return _total([left, other])
-    if isinstance(left, Count) and isinstance(right, Quantity):
+    if isinstance(left, Count) and isinstance(right, _Amount):
         left, right = right, left
-    bare = isinstance(right, Count) and right.low == right.high and not right.unit
-    if isinstance(left, Quantity) and isinstance(right, Count) and bare and sign == "×":
-        return Quantity(left.value * right.low, left.unit)
+    if isinstance(left, _Amount) and isinstance(right, Count) and sign == "×":
+        return _multiplied(left, right)
+    return Missing("these cannot be reckoned together")
+
+
+def _multiplied(amount: Quantity | AmountRange, count: Count) -> Value:
+    if count.low == count.high and not count.unit:
+        if isinstance(amount, Quantity):
+            return Quantity(amount.value * count.low, amount.unit)
+        if count.low > 0:
+            return amount.times(count.low)
     return Missing("these cannot be reckoned together")
 
 
@@ -138,9 +183,19 @@ def picked(pick: str, values: list[Value], text: str) -> Value:
     if pick in ("largest", "smallest") and len(amounts) == len(values):
         return _extreme(pick, amounts, text)
     if pick in ("latest", "earliest") and len(moments) == len(values):
-        choose_day = max if pick == "latest" else min
-        return choose_day(moments, key=lambda item: (item.days.latest, item.days.earliest))
+        return max(moments, key=_last_of) if pick == "latest" else min(moments, key=_first_of)
     return Missing(f"the {pick} {text} cannot be told")
+
+
+def _last_of(moment: Moment) -> tuple[date, date, float]:
+    """What sorts days; those of one day by their last instant, where times of day are known."""
+    last = moment.last.timestamp() if moment.last is not None else inf
+    return moment.days.latest, moment.days.earliest, last
+
+
+def _first_of(moment: Moment) -> tuple[date, date, float]:
+    first = moment.first.timestamp() if moment.first is not None else -inf
+    return moment.days.latest, moment.days.earliest, first
 
 
 def _extreme(pick: str, amounts: list[Quantity], text: str) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from cds.engine.course import because, profile_reader, route, start
+from cds.engine.course import because, began, profile_reader, route, start
 from cds.engine.fact import Fact
 from cds.engine.operation import ahead, ordered, topics
 from cds.engine.properties import Reader, birthdays, words
@@ -44,6 +44,7 @@ def _age(sheet: Sheet, _: Fact) -> Value:
 _READERS: Mapping[str, Mapping[str, Callable[[Sheet, Fact], Value]]] = {
     "medication": {
         "because": because,
+        "began": began,
         "start": start,
         "route": route,
         "says": says,

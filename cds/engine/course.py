@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cds.chart.model import MedicationRecord
 from cds.engine.fact import Fact
 from cds.engine.properties import latest, words
 from cds.engine.reading import Reading
 from cds.engine.sheet import Sheet
-from cds.engine.value import Missing, Moment, Span, Value
+from cds.engine.value import Count, Missing, Moment, Span, Value
 from cds.values.moment import DayRange
 from cds.values.truth import Truth
 
@@ -46,6 +46,43 @@ def start(sheet: Sheet, fact: Fact) -> Value:
             if name in reading.record.dates:
                 return Moment.of(reading.record.dates[name])
     return Missing(f"when {fact.name} begins is not recorded")
+
+
+def began(sheet: Sheet, fact: Fact) -> Value:
+    """First day of the run of exposures that the latest one ends; a pause is no end of a run.
+
+    A pause is at most as many days from the end of one to the start of the next as the pack's
+    profile gives the drug; without such a number nothing is one. Where unclear days leave open
+    whether there was one, the first day may be that of either run. An entry that does not say when
+    it began tells nothing of it; Missing where none does, or nothing was taken yet.
+    """
+    exposure = sheet.judged(fact).exposure
+    assert exposure is not None
+    taken = [
+        (span.start, None if span.assumed else span.end)
+        for span in exposure.taken.spans
+        if span.start is not None
+    ]
+    if not taken:
+        return Missing(f"when {fact.name} was begun is not recorded")
+    word = fact.profile.values.get("pause", "") if fact.profile is not None else ""
+    number = sheet.number(word) if word else None
+    pause = int(number.high) if isinstance(number, Count) else 1
+    taken.sort(key=lambda span: latest(span[0]), reverse=True)
+    sure, perhaps = _first(taken, pause, sure=True), _first(taken, pause, sure=False)
+    return Moment(DayRange(min(sure.earliest, perhaps.earliest), sure.latest))
+
+
+def _first(
+    taken: Sequence[tuple[DayRange, DayRange | None]], pause: int, *, sure: bool
+) -> DayRange:
+    """The first day of the run that the first of the spans ends; they come latest start first."""
+    first = taken[0][0]
+    for start, end in taken[1:]:
+        least, most = (0, 0) if end is None else end.days_to(first)
+        if (most if sure else least) <= pause:
+            first = start
+    return first
 
 
 def _begins(sheet: Sheet, draft: MedicationRecord) -> Moment:

@@ -111,7 +111,8 @@ class Explanation:
         """Why it is not certain that a fact is what its clause asks for."""
         found = _reasons_of(bound)
         words = (*clause.concepts, *clause.terms, *clause.also) if clause is not None else ()
-        return found + self._unsure_of(bound.fact, words, scope)
+        found += self._unsure_of(bound.fact, words, scope)
+        return found + (self._conditions(clause, bound.fact, scope) if clause is not None else [])
 
     def _unsure_of(self, fact: Fact, words: Iterable[str], scope: Scope) -> list[str]:
         """Why it is not known whether a fact is this or that; of the words that are open, only."""
@@ -121,6 +122,21 @@ class Explanation:
             if self._expression.word_test(scope, fact, word) is Truth.UNKNOWN
             for reason in scope.sheet.reasons(fact, word)
         ]
+
+    def _conditions(self, clause: FactClause, fact: Fact, scope: Scope) -> list[str]:
+        """Why a clause's own conditions are unknown of a fact: its values, or facts they name."""
+        found: list[str] = []
+        inner = scope.inner({clause.name: Bound(fact, Truth.YES)})
+        for condition in clause.where:
+            if self._expression.truth(condition.test, inner) is not Truth.UNKNOWN:
+                continue
+            found += self.explain(condition.test, inner).reasons()
+            names, paths = self._names_in(condition.test)
+            for other in sorted({*names, *(path.name for path in paths)} - {clause.name}):
+                for bound in inner.bounds(other):
+                    if bound.truth is Truth.UNKNOWN:
+                        found += self._doubts_of(bound, scope.clauses.get(other), scope)
+        return found
 
 
 # What says most of a fact's state, by kind.

@@ -20,6 +20,7 @@ from cds.chart.model import (
 from cds.engine.evidence import certainty_of
 from cds.engine.planned import Plan
 from cds.engine.reading import Exposure
+from cds.engine.steps import Step
 from cds.engine.value import Missing, Value, Words
 from cds.rulebook.model import PSEUDO_CONCEPTS, Profile
 from cds.terminology.concept import Certainty, Classification
@@ -33,6 +34,7 @@ Subject = (
     | ResultRecord
     | StatementRecord
     | Patient
+    | Step
     | str
 )
 
@@ -56,12 +58,16 @@ class Fact:
 
     @property
     def sources(self) -> tuple[SourceRef, ...]:
+        if isinstance(self.subject, Patient):
+            return (SourceRef("Patient", self.subject.id),)
         return tuple(record.source for record in self.records)
 
     @property
     def key(self) -> str:
         """The same for the same fact, whatever else is on the chart."""
-        return self.kind + ":" + (",".join(str(source) for source in self.sources) or self.name)
+        key = self.kind + ":" + (",".join(str(source) for source in self.sources) or self.name)
+        part = self.subject.part if isinstance(self.subject, ResultRecord) else ""
+        return f"{key}#{part}" if part else key
 
     @property
     def drafts(self) -> tuple[SourceRef, ...]:
@@ -111,6 +117,10 @@ class Fact:
         if len(records) != len(self.records):
             self._concepts = None
         self.records = records
+
+    def of_class(self, concept: str) -> None:
+        """Sets the class that it was made for: its records say only what they are of."""
+        self._concepts = {concept: Truth.YES}
 
     def in_concept(self, concept: str) -> Truth:
         """Whether it is of the concept: unknown where only its shape, or a conflict, says so."""

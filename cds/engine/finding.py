@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from cds.chart.model import Chart
@@ -35,6 +35,19 @@ class Finding:
         facts = sorted({bound.fact.key for bounds in self.bound.values() for bound in bounds})
         return "|".join((self.rule.id, self.subject, *facts))
 
+    @property
+    def memory(self) -> str:
+        """What a rule with a memory asks about, the same while the drugs are; "" without one.
+
+        Names, not entries: a refill is no other matter.
+        """
+        names = (
+            f"{name}={bound.fact.name.casefold()}"
+            for name in self.rule.remembered_by
+            for bound in self.bound.get(name, ())
+        )
+        return "|".join((self.rule.id, *sorted(set(names)))) if self.rule.remember else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -59,7 +72,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Everything that judging one chart gave, for whoever writes cards, counts or explanations."""
+    """Everything that judging one chart gave, for whoever writes cards, counts or explanations.
+
+    ``shown`` is what rules with a memory were told not to repeat.
+    """
 
     chart: Chart
     hook: Hook
@@ -68,6 +84,7 @@ class Review:
     unclassified: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
     about_drafts: bool = False
+    shown: Container[str] = frozenset()
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -194,6 +194,8 @@ class _Needs:
         if not self._is_new("kind", kind, ""):
             return
         self.types.update(TYPES_OF.get(kind, ()))
+        if kind == "dose-step":
+            self._kind("medication")
         definition = self._definition(kind)
         conditions = [item.condition for item in definition.profiles if item.condition is not None]
         self._sentences(conditions, {"it": kind})

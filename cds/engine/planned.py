@@ -56,6 +56,17 @@ class Plan:
         )
 
     @property
+    def done(self) -> tuple[Entry, ...]:
+        """The entries that say that it was done."""
+        return tuple(entry for entry in self.entries if entry.label == "done")
+
+    @property
+    def performed(self) -> Moment | None:
+        """The latest day on which it is said to have been done."""
+        starts = [entry.start for entry in self.done if entry.start is not None]
+        return max(starts, key=_earliest, default=None)
+
+    @property
     def in_dispute(self) -> bool:
         """Whether its living entries give different days."""
         return len(_dates(self.entries)) > 1
@@ -172,7 +183,8 @@ def _exists(record: OperationRecord, clock: Clock) -> bool:
 def _entry(record: OperationRecord, definition: KindDefinition, clock: Clock) -> Entry:
     start = _start(record, clock)
     ahead = start is not None and _is_ahead(start, clock)
-    hindsight = definition.hindsight.get(record.source.type, {}) if ahead else {}
+    later = start is not None and _is_later(start, clock)
+    hindsight = definition.hindsight.get(record.source.type, {}) if later else {}
     status = hindsight.get(record.status, record.status)
     attributes: Mapping[str, str] = {**record.attributes, "status": status}
     row = first_row(definition.evidence_for(record.source.type), attributes, None)
@@ -184,6 +196,11 @@ def _is_ahead(start: Moment, clock: Clock) -> bool:
     if is_timed(start):
         return start.first is not None and start.first >= clock.now
     return start.days.earliest >= clock.today.earliest
+
+
+def _is_later(start: Moment, clock: Clock) -> bool:
+    """Not begun for sure: what is said to be done today may have been done earlier today."""
+    return _is_ahead(start, clock) and (is_timed(start) or start.days.earliest > clock.today.latest)
 
 
 def is_timed(start: Moment) -> bool:

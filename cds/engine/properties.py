@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from cds.chart.dosage import Regimen
 from cds.chart.model import (
     MedicationRecord,
     OperationRecord,
@@ -13,8 +12,10 @@ from cds.chart.model import (
     Record,
     ResultRecord,
 )
+from cds.engine.dosing import DOSING
 from cds.engine.fact import Fact, certainty
 from cds.engine.planned import is_timed
+from cds.engine.steps import Step
 from cds.engine.value import (
     FOREVER,
     Count,
@@ -26,7 +27,8 @@ from cds.engine.value import (
     Words,
 )
 from cds.terminology.concept import Classification
-from cds.values.moment import DayRange
+from cds.values.moment import DayRange, PartialDate
+from cds.values.truth import Truth
 
 Reader = Callable[[Fact], Value]
 
@@ -75,54 +77,6 @@ def _end(fact: Fact) -> Value:
 def latest(day: DayRange) -> tuple[int, int]:
     """What sorts days by their last possible one, then by their first."""
     return day.latest.toordinal(), day.earliest.toordinal()
-
-
-def _regimen(fact: Fact) -> Regimen | None:
-    """The regimen that counts: the order's, else that of another entry; one with a dose first."""
-    kinds = (
-        "MedicationRequest",
-        "MedicationStatement",
-        "MedicationDispense",
-        "MedicationAdministration",
-    )
-    found = [record for record in _medications(fact) if record.regimen is not None]
-    found.sort(key=lambda record: (kinds.index(record.source.type), record.source))
-    told = [record for record in found if record.regimen and not record.regimen.missing]
-    best = next(iter(told or found), None)
-    return best.regimen if best is not None else None
-
-
-def _daily(fact: Fact) -> Value:
-    regimen = _regimen(fact)
-    if regimen is None:
-        return Missing(f"the dose of {fact.name} is not recorded")
-    if regimen.daily_dose is None:
-        return Missing("; ".join(regimen.missing) or "the daily dose cannot be computed")
-    return regimen.daily_dose
-
-
-def _single(fact: Fact) -> Value:
-    regimen = _regimen(fact)
-    if regimen is None or regimen.single_dose is None:
-        return Missing("the single dose is not recorded")
-    return regimen.single_dose
-
-
-def _dose(fact: Fact) -> Value:
-    """The larger of single and daily dose; missing unless the daily dose is known."""
-    daily, single = _daily(fact), _single(fact)
-    if isinstance(daily, Missing) or isinstance(single, Missing | Never):
-        return daily
-    return max((daily, single), key=_milligrams)
-
-
-def _dose_missing(fact: Fact) -> Value:
-    daily = _daily(fact)
-    return words(daily.reason) if isinstance(daily, Missing) else words()
-
-
-def _milligrams(amount: Value) -> Decimal:
-    return amount.to("mg").value  # type: ignore[union-attr]
 
 
 def _release(fact: Fact) -> Value:
@@ -175,10 +129,7 @@ _MEDICATION: Mapping[str, Reader] = {
     "exposure": _spans("taken"),
     "possibility": _spans("possible"),
     "hint": _spans("hinted"),
-    "dose": _dose,
-    "dose-missing": _dose_missing,
-    "daily-dose": _daily,
-    "single-dose": _single,
+    **DOSING,
     "release": _release,
     "certainty": certainty,
     "drafted": _drafted,
@@ -210,6 +161,14 @@ def _dates_differ(fact: Fact) -> Value:
 def _timed(fact: Fact) -> Value:
     start = _begin(fact)
     return _yes(isinstance(start, Moment) and is_timed(start))
+
+
+def _performed(fact: Fact) -> Value:
+    """When it was done, the latest that its entries give; never where none says that it was."""
+    assert fact.plan is not None
+    if not fact.plan.done:
+        return Never()
+    return fact.plan.performed or Missing("when it was done is not recorded")
 
 
 def _attribute(name: str) -> Reader:
@@ -246,6 +205,7 @@ _PROCEDURE: Mapping[str, Reader] = {
     "start": _begin,
     "timed": _timed,
     "dates-differ": _dates_differ,
+    "performed": _performed,
     "priority": _attribute("priority"),
     "class": _attribute("class"),
     "elective": _attribute("elective"),
@@ -257,6 +217,11 @@ _PROCEDURE: Mapping[str, Reader] = {
 
 
 # -- the others ----------------------------------------------------------------------------------
+
+
+def _concept(fact: Fact) -> Value:
+    """The value sets that the fact is surely in."""
+    return words(*(name for name, truth in fact.concepts.items() if truth is Truth.YES))
 
 
 def _plain(name: str) -> Reader:
@@ -302,6 +267,7 @@ _CONDITION: Mapping[str, Reader] = {
     "onset": _date("onset"),
     "abated": _abated,
     "certainty": certainty,
+    "concept": _concept,
 }
 _ALLERGY: Mapping[str, Reader] = {
     "name": _name,
@@ -309,36 +275,68 @@ _ALLERGY: Mapping[str, Reader] = {
     "because": _no_reason,
     "clinical": _plain("clinical"),
     "verification": _plain("verification"),
+    "type": _plain("type"),
+    "criticality": _plain("criticality"),
     "modified": _plain("modified"),
     "certainty": certainty,
 }
 
 
-def _result(fact: Fact) -> ResultRecord | None:
-    return fact.subject if isinstance(fact.subject, ResultRecord) else None
+def _result(fact: Fact) -> ResultRecord:
+    assert isinstance(fact.subject, ResultRecord)
+    return fact.subject
 
 
 def _result_value(fact: Fact) -> Value:
     record = _result(fact)
-    if record is None or record.value is None:
-        return Missing(f"{fact.name} has no value that can be compared")
+    if isinstance(record.value, PartialDate):
+        return Moment.of(record.value)
+    if record.value is None:
+        return Missing(_no_value(fact, "has no value that can be compared"))
     return record.value
 
 
-def _result_high(fact: Fact) -> Value:
-    record = _result(fact)
-    return (
-        record.high
-        if record is not None and record.high is not None
-        else Missing("no reference range")
-    )
+def _no_value(fact: Fact, otherwise: str) -> str:
+    """Why a result has no value, as the record says, or else what it lacks."""
+    absent = _result(fact).absent
+    return f"{fact.name}: {absent}" if absent else f"{fact.name} {otherwise}"
+
+
+def _limit(which: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        found: Value | None = getattr(_result(fact), which)
+        return found if found is not None else Missing(f"{fact.name} has no reference range")
+
+    return read
 
 
 def _answer(fact: Fact) -> Value:
+    """The words of the answer; where there is no value at all, those of its interpretation."""
     record = _result(fact)
-    if record is None or record.answer is None:
-        return Missing(f"{fact.name} has no coded answer")
-    return words(*_valuesets([record.answer]), record.answer.name.casefold())
+    if record.answer is not None or record.said:
+        return words(*record.said, *_words_of(record.answer))
+    if record.value is not None:
+        return words()
+    if record.interpreted is not None:
+        return words(*_words_of(record.interpreted))
+    return Missing(_no_value(fact, "has no answer"))
+
+
+def _words_of(found: Classification | None) -> list[str]:
+    return [] if found is None else [*_valuesets([found]), found.name.casefold()]
+
+
+def _interpretation(fact: Fact) -> Value:
+    return words(*(_result(fact).interpretation or ("absent",)))
+
+
+def _absent(fact: Fact) -> Value:
+    return words(_result(fact).absent)
+
+
+def _text_of_answer(fact: Fact) -> Value:
+    answer = _result(fact).answer
+    return words(answer.name) if answer is not None else words(*_result(fact).said)
 
 
 _RESULT: Mapping[str, Reader] = {
@@ -346,12 +344,18 @@ _RESULT: Mapping[str, Reader] = {
     "source": _sources,
     "because": _no_reason,
     "value": _result_value,
-    "high": _result_high,
+    "low": _limit("low"),
+    "high": _limit("high"),
     "answer": _answer,
+    "answer-text": _text_of_answer,
+    "interpretation": _interpretation,
+    "absent": _absent,
     "date": _date("effective", "issued"),
+    "issued": _date("issued"),
     "status": _status,
     "modified": _plain("modified"),
     "certainty": certainty,
+    "concept": _concept,
 }
 _STATEMENT: Mapping[str, Reader] = {
     "name": _name,
@@ -379,6 +383,33 @@ _PATIENT: Mapping[str, Reader] = {
     "born": _born,
     "sex": _sex,
 }
+
+
+def _of_step(name: str) -> Reader:
+    def read(fact: Fact) -> Value:
+        assert isinstance(fact.subject, Step)
+        found: Value = getattr(fact.subject, name)
+        return found
+
+    return read
+
+
+def _is_first(fact: Fact) -> Value:
+    return _yes(isinstance(fact.subject, Step) and fact.subject.first)
+
+
+_STEP: Mapping[str, Reader] = {
+    "name": _name,
+    "source": _sources,
+    "because": _no_reason,
+    "order": _sources,
+    "start": _of_step("start"),
+    "from": _of_step("before"),
+    "to": _of_step("to"),
+    "increase": _of_step("increase"),
+    "since-increase": _of_step("since_increase"),
+    "first": _is_first,
+}
 _SOURCE: Mapping[str, Reader] = {"name": _name, "source": _sources}
 
 READERS: Mapping[str, Mapping[str, Reader]] = {
@@ -389,6 +420,7 @@ READERS: Mapping[str, Mapping[str, Reader]] = {
     "result": _RESULT,
     "statement": _STATEMENT,
     "source": _SOURCE,
+    "dose-step": _STEP,
     "patient": _PATIENT,
 }
 

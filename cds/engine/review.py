@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, lru_cache, partial
 from itertools import islice, product
@@ -33,7 +33,7 @@ _MIN_BINDINGS = 20
 _MAX_LOOKS = 100_000
 
 
-Judge = Callable[[tuple[Agenda, ...], Sheet, frozenset[str]], tuple[Verdict, ...]]
+Judge = Callable[[tuple[Agenda, ...], Sheet, Container[str]], tuple[Verdict, ...]]
 """Who gives each rule's verdict on a sheet; the keys are of findings that were shown before."""
 
 
@@ -59,13 +59,13 @@ class Evaluator:
         chart: Chart,
         hook: Hook,
         as_of: datetime,
-        shown: frozenset[str] = frozenset(),
+        shown: Container[str] = frozenset(),
         judge: Judge | None = None,
     ) -> Review:
         """The verdict of every rule of the hook on the chart, as it was known at ``as_of``.
 
-        ``as_of`` is an aware instant in the site's zone; ``shown`` are keys of findings that a rule
-        with a memory must not repeat. A deceased patient is not judged; the problem says so.
+        ``as_of`` is an aware instant in the site's zone; ``shown`` holds what a rule with a memory
+        must not repeat (``Finding.memory``). A deceased patient is not judged; the problem says so.
         ``judge`` is who decides, if not this evaluator.
         """
         clock = Clock(as_of)
@@ -75,16 +75,18 @@ class Evaluator:
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
         verdicts = (judge or self._judge_all)(self.agendas(hook.name), sheet, shown)
         unclassified = tuple(sorted(self._unclassified(sheet)))
-        return Review(chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet))
+        return Review(
+            chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet), shown
+        )
 
     # -- one rule ---------------------------------------------------------------------------------
 
     def _judge_all(
-        self, agendas: tuple[Agenda, ...], sheet: Sheet, shown: frozenset[str]
+        self, agendas: tuple[Agenda, ...], sheet: Sheet, shown: Container[str]
     ) -> tuple[Verdict, ...]:
         return tuple(self._judge(each, sheet, shown) for each in agendas)
 
-    def _judge(self, agenda: Agenda, sheet: Sheet, shown: frozenset[str]) -> Verdict:
+    def _judge(self, agenda: Agenda, sheet: Sheet, shown: Container[str]) -> Verdict:
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
         if gate is not Truth.NO and all(base.sets.get(name) for name in agenda.rule.per):
@@ -99,7 +101,7 @@ class Evaluator:
         self,
         agenda: Agenda,
         base: Scope,
-        shown: frozenset[str],
+        shown: Container[str],
         judged: Iterable[tuple[Scope, Truth]],
     ) -> Verdict:
         """What follows of a rule from how sure it is of each combination of what it is about.
@@ -118,7 +120,7 @@ class Evaluator:
             if truth is Truth.YES:
                 finding = self._finding(rule, scope, self._trace(agenda, base, scope, truth))
                 if _is_selected(finding, base.sheet.hook) and not (
-                    rule.remember and finding.key in shown
+                    rule.remember and finding.memory in shown
                 ):
                     findings.append(finding)
         for reason in not_judged(rule, base):
@@ -396,7 +398,7 @@ def review(
     rulebook: Rulebook,
     hook: Hook,
     as_of: datetime,
-    shown: frozenset[str] = frozenset(),
+    shown: Container[str] = frozenset(),
 ) -> Review:
     """The review of one chart; see ``Evaluator.review``."""
     return evaluator(rulebook).review(chart, hook, as_of, shown)

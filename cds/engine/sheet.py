@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from cds.chart.model import (
     AllergyRecord,
@@ -22,6 +23,7 @@ from cds.engine.fact import Bound, Fact
 from cds.engine.frame import Clock, Hook
 from cds.engine.planned import judge_operation, with_bookings
 from cds.engine.properties import READERS, Reader, words
+from cds.engine.steps import Taken, dose_steps
 from cds.engine.value import Moment, Value, Words, amount
 from cds.rulebook.model import KindDefinition, Profile, Rulebook
 from cds.rulebook.syntax import paths
@@ -89,6 +91,8 @@ class Sheet:
                     for name, definition in self.rulebook.definitions.items()
                     if definition.unseen is not None
                 ]
+            case "dose-step":
+                return self._steps()
             case "patient":
                 return [Fact("patient", "patient", chart.patient, (), self.readers("patient"))]
             case _:
@@ -168,6 +172,26 @@ class Sheet:
 
     def _profile(self, fact: Fact, *, alone: bool) -> Profile | None:
         return self.lexicon.profile(self, fact, alone=alone)
+
+    def _steps(self) -> Iterator[Fact]:
+        """The steps that drafts make, of each class of drug of which a rule asks for them."""
+        parameter = self.rulebook.parameters.get(self.definition("dose-step").first_after)
+        first_after = int(parameter.value) if parameter is not None else None
+        for concept in _stepped(self.rulebook):
+            facts = self.of_concept("medication", concept)
+            if not any(fact.drafts for fact in facts):
+                continue
+            courses = [self._taken(fact) for fact in facts]
+            for step in dose_steps(courses, first_after, self.unseen("medication")[1]):
+                fact = Fact("dose-step", step.name, step, step.records, self.readers("dose-step"))
+                fact.of_class(concept)
+                yield fact
+
+    def _taken(self, fact: Fact) -> Taken:
+        exposure = self.judged(fact).exposure
+        assert exposure is not None
+        start = fact.value("start") if exposure.drafted else self.now
+        return Taken(exposure, start.days if isinstance(start, Moment) else self.clock.today)
 
     # -- procedure --------------------------------------------------------------------------------
 
@@ -270,6 +294,14 @@ _GAP = {
     Coverage.TRUNCATED: "came only in part",
     Coverage.UNRESOLVED: "names a drug that could not be found",
 }
+
+
+@lru_cache(maxsize=8)
+def _stepped(rulebook: Rulebook) -> tuple[str, ...]:
+    """The classes of which a rule asks for steps of the dose. (The rulebook counts by identity.)"""
+    clauses = [clause for rule in rulebook.rules for clause in rule.facts]
+    found = (name for item in clauses if item.kind == "dose-step" for name in item.concepts)
+    return tuple(dict.fromkeys(found))
 
 
 def _operation_name(records: Sequence[OperationRecord], found: Iterable[Classification]) -> str:

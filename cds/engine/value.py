@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+from cds.values.amounts import AmountRange
 from cds.values.moment import DayRange, PartialDate, elapsed
 from cds.values.quantity import Quantity
 from cds.values.truth import Truth, any_of
@@ -48,11 +49,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number between ``low`` and ``high``; ``unit`` is days, hours or ""."""
+    """A number between ``low`` and ``high``; ``unit`` is days, hours or "".
+
+    An end that is ``open`` is itself left out.
+    """
 
     low: Decimal
     high: Decimal
     unit: str = ""
+    low_open: bool = False
+    high_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Spans:
         return any_of(span.contains(day) for span in self.spans)
 
 
-Value = Missing | Never | Moment | Count | Words | Spans | Quantity
+Value = Missing | Never | Moment | Count | Words | Spans | Quantity | AmountRange
 
 
 def _not_before(day: DayRange, start: DayRange) -> Truth:
@@ -117,12 +123,14 @@ def at_least(left: Count, right: Count) -> Truth:
     """Whether ``left >= right``; unknown where their bounds overlap."""
     if left.low >= right.high:
         return Truth.YES
-    return Truth.NO if left.high < right.low else Truth.UNKNOWN
+    below = left.high < right.low or (left.high == right.low and (left.high_open or right.low_open))
+    return Truth.NO if below else Truth.UNKNOWN
 
 
 def more_than(left: Count, right: Count) -> Truth:
     """Whether ``left > right``; unknown where their bounds overlap."""
-    if left.low > right.high:
+    above = left.low > right.high or (left.low == right.high and (left.low_open or right.high_open))
+    if above:
         return Truth.YES
     return Truth.NO if left.high <= right.low else Truth.UNKNOWN
 
@@ -155,7 +163,7 @@ def render(value: Value) -> str:
         case Count():
             low, high = f"{value.low.normalize():f}", f"{value.high.normalize():f}"
             return low if low == high else f"{low} to {high}"
-        case Quantity():
+        case Quantity() | AmountRange():
             return value.render()
         case Words():
             return ", ".join(sorted(value.words))

@@ -26,9 +26,11 @@ from cds.hooks.calls import Counter, Limits, Log, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.keeper import Keeper
 from cds.hooks.metrics import CONTENT_TYPE, Metrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
+from cds.hooks.settings import Settings
 from cds.rulebook.model import Rulebook
 
 
@@ -38,8 +40,8 @@ class Options:
     ``second_opinion`` has the second engine judge again what was answered.
     """
 
+    settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
-    origins: tuple[str, ...] = ("*",)
     judging: bool = True
     second_opinion: bool = False
 
@@ -53,7 +55,8 @@ def create_app(
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
     opinion = _second_opinion(rulebook, log) if options.second_opinion else None
     aside = opinion.offer if opinion is not None else None
-    desk = Desk(rulebook, zone, clock, options.limits.max_bytes, options.judging, aside)
+    keeper = Keeper(options.settings.store, rulebook, log) if options.settings.store else None
+    desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside, keeper)
     metrics = Metrics(opinion)
     counter = Counter(desk, offered, options.limits, log, metrics)
 
@@ -66,10 +69,12 @@ def create_app(
         counter.close()
         if opinion is not None:
             opinion.close()
+        if keeper is not None:
+            keeper.close()
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
-    app.state.second_opinion = opinion
+    app.state.second_opinion, app.state.keeper = opinion, keeper
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
     health = Reply(200, encode(_health(rulebook)))
 
@@ -89,7 +94,7 @@ def create_app(
     app.add_route("/health", healthy, ["GET"])
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
-    _allow_origins(app, options.origins)
+    _allow_origins(app, options.settings.origins)
     return app
 
 

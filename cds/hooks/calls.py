@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -33,13 +33,15 @@ MAX_HELD_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one call, and all calls together, may take."""
+    """What all calls together may take, and from what size on a call is no quick one."""
 
-    max_bytes: int = 25 * 1024 * 1024
     inline_bytes: int = INLINE_BYTES
     workers: int = WORKERS
     max_calls: int = MAX_CALLS
     max_held_bytes: int = MAX_HELD_BYTES
+
+
+Answering = Callable[[Service, bytes, str], Awaitable[Reply]]
 
 
 class Counter:
@@ -63,7 +65,11 @@ class Counter:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, request: Request) -> Response:
-        """Answers ``POST /cds-services/{id}``; nothing but a client that went away escapes."""
+        """Answers ``POST /cds-services/{id}``."""
+        return await self._answered(request, self._reply)
+
+    async def _answered(self, request: Request, answer: Answering) -> Response:
+        """Reads the body, has it answered, writes the log; nothing but ourselves ends a call."""
         started, number = perf_counter(), next(self._numbers)
         name, body = request.path_params["id"], b""
         self._open += 1
@@ -71,7 +77,7 @@ class Counter:
             service = self.service(name)
             self._check_room()
             body = await self._body(request)
-            reply = await self._reply(service, body, _encoding(request))
+            reply = await answer(service, body, _encoding(request))
         except Refused as refused:
             reply = refusal(refused.outcome)
         except ClientDisconnect:
@@ -88,13 +94,14 @@ class Counter:
         return respond(reply)
 
     async def feedback(self, request: Request) -> Response:
-        """Refuses feedback plainly: what is not stored must not look as if it were."""
-        try:
-            self.service(request.path_params["id"])
-        except Refused as refused:
-            return respond(refusal(refused.outcome))
-        what = "feedback is not stored by this version, so it is not accepted"
-        return respond(refusal(Outcome(501, "not-supported", what)))
+        """Answers ``POST /cds-services/{id}/feedback`` once what was said is stored, not before."""
+        return await self._answered(request, self._feedback)
+
+    async def _feedback(self, service: Service, body: bytes, encoding: str) -> Reply:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._workers, self.desk.take_feedback, service, body, encoding
+        )
 
     def service(self, name: str) -> Service:
         """The service of that id; raises Refused (404)."""
@@ -106,8 +113,8 @@ class Counter:
 
     def _check_room(self, size: int = 0) -> None:
         limits = self.limits
-        if size > limits.max_bytes:
-            raise too_large(limits.max_bytes)
+        if size > self.desk.max_bytes:
+            raise too_large(self.desk.max_bytes)
         if self._open > limits.max_calls or self._held > limits.max_held_bytes:
             what = "too many calls at once"
             raise Refused(Outcome(503, "throttled", what, "the same call a little later"))
@@ -117,7 +124,7 @@ class Counter:
 
         Raises Refused (413, 503); then nothing is held.
         """
-        limit = self.limits.max_bytes
+        limit = self.desk.max_bytes
         said = request.headers.get("content-length", "")
         if said.isdigit() and int(said[:20]) > limit:
             raise too_large(limit)

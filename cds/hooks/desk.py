@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,9 +13,12 @@ from cds.cards.wire import encode
 from cds.chart.fields import Json
 from cds.engine.finding import Review
 from cds.hooks.discovery import Service
-from cds.hooks.outcome import Outcome, Refused
-from cds.hooks.request import check_request, read_body, too_deep
+from cds.hooks.feedback import read_feedback
+from cds.hooks.keeper import Keeper
+from cds.hooks.outcome import Outcome, Refused, outcomes
+from cds.hooks.request import check_request, patient_of, read_body, too_deep
 from cds.rulebook.model import Rulebook
+from cds.store.store import StoreError
 from cds.values.problem import Problem
 
 Clock = Callable[[], datetime]
@@ -34,7 +37,7 @@ class Reply:
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Answers calls by one rulebook. ``judging`` is off only to measure what judging costs;
-    ``aside`` is shown each review that was answered, and must not wait.
+    ``aside`` is shown each review that was answered, and must not wait; ``keeper`` remembers cards.
     """
 
     rulebook: Rulebook
@@ -43,6 +46,7 @@ class Desk:
     max_bytes: int
     judging: bool = True
     aside: Callable[[Review], None] | None = None
+    keeper: Keeper | None = None
 
     def reply(self, service: Service, body: bytes, encoding: str) -> Reply:
         """The reply to a call; a refusal is a reply too. Raises only what is our own mistake."""
@@ -54,9 +58,30 @@ class Desk:
         except RecursionError:
             return refusal(too_deep().outcome)
 
+    def take_feedback(self, service: Service, body: bytes, encoding: str) -> Reply:
+        """Stores what clinicians did with cards: 200 once it is stored, 503 if it cannot be."""
+        try:
+            entries, refused = read_feedback(read_body(body, encoding, self.max_bytes), service.id)
+            if self.keeper is None:
+                what = "this service has no store, so feedback is not accepted"
+                return refusal(Outcome(501, "not-supported", what))
+            self.keeper.add_feedback(entries)
+        except Refused as error:
+            return refusal(error.outcome)
+        except RecursionError:
+            return refusal(too_deep().outcome)
+        except StoreError:
+            what = "feedback cannot be stored at the moment, and nothing of it was"
+            return refusal(Outcome(503, "transient", what, "the same call a little later"))
+        return Reply(200, outcomes(refused) if refused else b"{}")
+
     def _judged(self, service: Service, request: Json) -> Reply:
         check_request(request, service.hook)
-        setting = Setting(self.rulebook, self.clock(), self.zone, service.hook)
+        now = self.clock()
+        setting = Setting(self.rulebook, now, self.zone, service.hook)
+        if self.keeper is not None:
+            patient = patient_of(request)
+            setting = replace(setting, shown=self.keeper.shown(patient, service.hook, now))
         charts = read_request(request, service.id, setting)
         found = next(judge(charts, service.id, setting), None)
         if found is None:
@@ -64,6 +89,8 @@ class Desk:
             raise Refused(Outcome(400, "invalid", what or "nobody to judge", "a hook request"))
         if self.aside is not None:
             self.aside(found.answer.review)
+        if self.keeper is not None:
+            self.keeper.keep(found, now)
         rules = tuple(item.finding.rule.id for item in found.answer.drawn)
         return Reply(200, encode(self._wire(found)), rules)
 

@@ -74,7 +74,7 @@ class SecondOpinion:
                 self._queue.task_done()
 
     def _judge(self, review: Review) -> None:
-        other = self._engine.review(review.chart, review.hook, review.clock.now)
+        other = self._engine.review(review.chart, review.hook, review.clock.now, review.shown)
         if any(problem.kind == "engine" for problem in other.problems):
             self.outcomes["failed"] += 1
             self._log({"event": "second-opinion", "error": "no answer"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from cds.cards.wire import encode
 
 IssueCode = Literal[
     "invalid", "required", "value", "structure", "not-found", "not-supported", "too-long",
-    "too-costly", "throttled", "exception",
+    "too-costly", "throttled", "transient", "exception",
 ]  # fmt: skip
 _QUOTED = 60
 
@@ -26,15 +27,25 @@ class Outcome:
 
     def body(self) -> bytes:
         """The OperationOutcome as JSON, without anything empty."""
+        return encode({"resourceType": "OperationOutcome", "issue": [self.issue("error")]})
+
+    def issue(self, severity: str) -> dict[str, object]:
+        """The one issue of it."""
         text = f"{self.what}; accepted: {self.accepted}" if self.accepted else self.what
         issue: dict[str, object] = {
-            "severity": "error",
+            "severity": severity,
             "code": self.code,
             "diagnostics": f"{self.place}: {text}" if self.place else text,
         }
         if self.place:
             issue["expression"] = [self.place]
-        return encode({"resourceType": "OperationOutcome", "issue": [issue]})
+        return issue
+
+
+def outcomes(found: Sequence[Outcome]) -> bytes:
+    """What could not be taken of a call that was, as one OperationOutcome of warnings."""
+    issues = [outcome.issue("warning") for outcome in found]
+    return encode({"resourceType": "OperationOutcome", "issue": issues})
 
 
 class Refused(Exception):  # noqa: N818 - a request that is turned down is no error of ours

@@ -92,12 +92,17 @@ def check_request(request: Json, hook: str) -> None:
         accepted = "the context of the hook"
         raise Refused(Outcome(400, "required", f"context {what}", accepted, "context"))
     _required_text(context, "patientId", "the id of a Patient", "context.patientId")
-    patient = as_text(context["patientId"]).removeprefix("Patient/")
+    patient = patient_of(request)
     if not patient:
         what = "context.patientId names nobody"
         raise Refused(Outcome(400, "value", what, "the id of a Patient", "context.patientId"))
     _check_subject(context, hook)
     _check_patient(request, patient)
+
+
+def patient_of(request: Json) -> str:
+    """The id of the patient of a request that was checked."""
+    return as_text(as_object(request.get("context")).get("patientId")).removeprefix("Patient/")
 
 
 def _required_text(holder: Json, name: str, accepted: str, place: str = "") -> None:

@@ -239,6 +239,10 @@ class _Checker:
         asked |= {path.name for item in (*rule.when, *told) for path in paths(item.test)}
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
         for fact in rule.facts:
+            named = [path.name for sentence in fact.where for path in paths(sentence.test)]
+            named += [name for sentence in fact.where for name, _ in names(sentence.test)]
+            asked |= {name for name in named if name != fact.name}
+        for fact in rule.facts:
             if fact.name not in asked and fact.name not in rule.per:
                 self.author.error(
                     fact.place, f"the fact '{fact.name}' is never asked for", "", "unused"

@@ -19,7 +19,7 @@ from cds.rulebook.reading import Author, first
 _KEYS = (
     "kind", "parameters", "starts", "ends", "evidence", "caps", "hindsight", "profiles", "labels",
     "terms", "unseen", "unseen-facts", "understood", "topics", "aside", "orders-of",
-    "order-categories", "kept-for",
+    "order-categories", "kept-for", "first-after",
 )  # fmt: skip
 _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
@@ -33,6 +33,7 @@ _PROFILE_VALUES = (
     "wear",
     "usual-route",
     "alone-for",
+    "pause",
 )
 
 
@@ -63,6 +64,7 @@ def read_definition(node: Node, author: Author) -> KindDefinition:
         orders_of=author.words(node, "orders-of"),
         order_categories=frozenset(author.words(node, "order-categories")),
         kept_for=_kept_for(node, kind, author),
+        first_after=_first_after(node, kind, author),
     )
 
 
@@ -80,6 +82,19 @@ def _kept_for(node: Node, kind: str, author: Author) -> int:
             what = f"'{name}' may look further ({parameter.high} days) than entries are kept"
             author.error(place, what, f"at least {parameter.high} days", "value")
     return int(value)
+
+
+def _first_after(node: Node, kind: str, author: Author) -> str:
+    """The number of days without a drug after which a dose of it is a first one; "" for never."""
+    word = author.text(node, "first-after")
+    if not word:
+        return ""
+    days = {name for name, item in read_parameters(node, author).items() if item.unit == "days"}
+    if kind != "dose-step" or word not in days:
+        what = f"'{word}' is no number of days that makes a dose a first one"
+        known = ", ".join(sorted(days)) or "a parameter in days of this file"
+        author.error(first(node.get("first-after")).place, what, known, "name")
+    return word
 
 
 def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:

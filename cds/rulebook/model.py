@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from cds.rulebook.source import Source
 from cds.rulebook.syntax import And, Is, Not, Or, Path, Test, Value, tests
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place
@@ -16,9 +17,17 @@ Indicator = Literal["info", "warning", "critical"]
 INDICATORS: tuple[Indicator, ...] = ("info", "warning", "critical")
 
 # The kinds of fact a rule can ask for. `source` is the coverage manifest, `statement` an entry such
-# as "none known"; the pack's concepts classify the others.
+# as "none known", `dose-step` a dose that drafts make follow on another; the pack's concepts
+# classify the others.
 KINDS = (
     "medication", "procedure", "condition", "allergy", "result", "statement", "source", "patient",
+    "dose-step",
+)  # fmt: skip
+
+# What a decision may rest on and must be told of: 45 CFR 170.315(b)(11)(iv)(A)(5) to (13).
+ATTRIBUTES = (
+    "race", "ethnicity", "language", "sexual-orientation", "gender-identity", "sex",
+    "date-of-birth", "social-determinants", "health-status",
 )  # fmt: skip
 
 # Concepts of a medication that no value set lists: what a record that nothing classified is.
@@ -127,6 +136,15 @@ class UnknownPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One version of a rule: its date and what changed with it."""
+
+    version: str
+    date: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule as its file says it, every sentence parsed, bound to one site."""
 
@@ -152,6 +170,9 @@ class Rule:
     evidence: tuple[Evidence, ...]
     false_positives: tuple[str, ...]
     place: Place
+    history: tuple[Change, ...] = ()
+    supersedes: tuple[str, ...] = ()
+    effective: str = ""
 
     @property
     def group(self) -> str:
@@ -259,6 +280,7 @@ class KindDefinition:
     """Everything the pack says about one kind of fact.
 
     ``kept_for`` is how many days after its last date an entry may still matter; 0: always.
+    ``first_after`` names the number of days without a drug after which a dose of it is a first one.
     """
 
     kind: str
@@ -278,6 +300,7 @@ class KindDefinition:
     orders_of: tuple[str, ...] = ()
     order_categories: frozenset[str] = frozenset()
     kept_for: int = 0
+    first_after: str = ""
     _by_resource: dict[str, tuple[EvidenceRow, ...]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -292,6 +315,15 @@ class KindDefinition:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """A rule whose finding leaves out another rule's about the ``same`` facts: no card, no line."""
+
+    rule: str
+    replaced: str
+    same: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemOrder:
     """Which of several findings about one thing becomes the card: ``by`` names what they share."""
 
@@ -299,6 +331,7 @@ class ProblemOrder:
     by: str
     rules: tuple[str, ...]
     lines_only: tuple[str, ...]
+    replaces: tuple[Replacement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +354,10 @@ class Precedence:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """What ``pack.yaml`` says of itself."""
+    """What ``pack.yaml`` says of itself; ``date`` is that of its version.
+
+    ``attributes`` names, by source attribute, the value sets whose entries are of that kind.
+    """
 
     id: str
     title: str
@@ -334,6 +370,11 @@ class Pack:
     badge: str
     badge_tag: str
     census: tuple[tuple[str, FactClause], ...] = ()
+    developer: str = ""
+    funding: str = ""
+    date: str = ""
+    notice: str = ""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -347,7 +388,7 @@ class Rulebook:
     precedence: Precedence
     templates: Mapping[str, object]
     overrides: Mapping[str, str]
-    sources: Mapping[str, str]
+    sources: Mapping[str, Source]
     terminology: Terminology
     evidence_url: str
     digest: str

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cds
+from cds.rulebook.bibliography import read_sources
 from cds.rulebook.check import check_rulebook
 from cds.rulebook.definitions import read_definition, read_fact, read_parameters
 from cds.rulebook.document import Node, read_document
 from cds.rulebook.model import (
+    ATTRIBUTES,
     FactClause,
     KindDefinition,
     Pack,
     Parameter,
     Precedence,
     ProblemOrder,
+    Replacement,
     Rulebook,
     Suppression,
 )
@@ -88,23 +91,28 @@ class _Files:
         return found
 
 
-def load_rulebook(root: Path, site: Site | None = None) -> Rulebook:
+def load_rulebook(root: Path, site: Site | None = None, *, switched_off: bool = False) -> Rulebook:
     """The rulebook of the pack in ``root``, bound to the site.
 
     Raises RulebookError with every error at once.
 
-    Rules that are switched off are left out: nothing downstream has to ask.
+    Rules that are switched off are left out, unless ``switched_off``: nobody has to ask.
     """
     problems: list[Problem] = []
-    rulebook = read_pack(root, site or Site(), problems)
+    rulebook = read_pack(root, site or Site(), problems, switched_off=switched_off)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors or rulebook is None:
         raise RulebookError(errors or problems)
     return rulebook
 
 
-def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | None:
-    """The rulebook as far as it can be read; ``problems`` receives errors and advice alike."""
+def read_pack(
+    root: Path, site: Site, problems: list[Problem], *, switched_off: bool = False
+) -> Rulebook | None:
+    """The rulebook as far as it can be read; ``problems`` receives errors and advice alike.
+
+    With ``switched_off`` it holds every rule, whatever the site or its own default says.
+    """
     if not root.is_dir():
         problems.append(
             Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file")
@@ -127,15 +135,20 @@ def read_pack(root: Path, site: Site, problems: list[Problem]) -> Rulebook | Non
         precedence=_read_precedence(first(files.one("precedence.yaml")), author),
         templates=_plain_mapping(first(head.get("templates"))),
         overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
-        sources={key: item.text for key, item in first(files.one("sources.yaml")).mapping.items()},
+        sources=read_sources(first(files.one("sources.yaml")), author),
         terminology=_terminology(valuesets),
         evidence_url=site.evidence_url,
         digest=_digest(files, site),
     )
-    check_rulebook(rulebook, author, frozenset(_sets(valuesets)))
+    concepts = frozenset(_sets(valuesets))
+    check_rulebook(rulebook, author, concepts)
+    for name in {word for words in rulebook.pack.attributes.values() for word in words} - concepts:
+        author.error(first(head.get("attributes")).place, f"'{name}' is no value set", "", "name")
     _check_selectors(rulebook, site, author)
-    on = tuple(rule for rule in sorted(rules, key=lambda rule: rule.id) if is_on(rule, site))
-    return replace(rulebook, rules=on)
+    ordered = sorted(rules, key=lambda rule: rule.id)
+    return replace(
+        rulebook, rules=tuple(rule for rule in ordered if switched_off or is_on(rule, site))
+    )
 
 
 def _read_definitions(
@@ -192,6 +205,11 @@ def _read_pack_head(node: Node, author: Author) -> Pack:
         "templates",
         "overrides",
         "census",
+        "developer",
+        "funding",
+        "date",
+        "notice",
+        "attributes",
     )
     author.only(node, keys, "pack.yaml")
     footer, badge = first(node.get("footer")), first(node.get("badge"))
@@ -207,7 +225,24 @@ def _read_pack_head(node: Node, author: Author) -> Pack:
         badge=author.text(badge, "text"),
         badge_tag=author.text(badge, "tag"),
         census=tuple(_census(item, author) for item in first(node.get("census")).items),
+        developer=author.text(node, "developer"),
+        funding=author.text(node, "funding"),
+        date=author.text(node, "date"),
+        notice=author.text(node, "notice"),
+        attributes=_attributes(node, author),
     )
+
+
+def _attributes(node: Node, author: Author) -> dict[str, tuple[str, ...]]:
+    """The value sets by the source attribute that their entries are of."""
+    found = {}
+    for name, item in author.entries(node, "attributes"):
+        if name not in ATTRIBUTES:
+            author.error(
+                item.place, f"'{name}' is no source attribute", ", ".join(ATTRIBUTES), "name"
+            )
+        found[name] = tuple(word.text for word in item.items)
+    return found
 
 
 def _census(node: Node, author: Author) -> tuple[str, FactClause]:
@@ -220,12 +255,13 @@ def _read_precedence(node: Node, author: Author) -> Precedence:
     author.only(node, ("problems", "suppressions"), "precedence.yaml")
     problems = {}
     for name, item in first(node.get("problems")).mapping.items():
-        author.only(item, ("by", "order", "lines-only"), f"the problem '{name}'")
+        author.only(item, ("by", "order", "lines-only", "replaces"), f"the problem '{name}'")
         problems[name] = ProblemOrder(
             name,
             author.text(item, "by"),
             author.words(item, "order"),
             author.words(item, "lines-only"),
+            tuple(_replacement(each, author) for each in first(item.get("replaces")).items),
         )
     suppressions = []
     for item in first(node.get("suppressions")).items:
@@ -241,6 +277,15 @@ def _read_precedence(node: Node, author: Author) -> Precedence:
             )
         )
     return Precedence(problems, tuple(suppressions))
+
+
+def _replacement(node: Node, author: Author) -> Replacement:
+    author.only(node, ("rule", "replaced", "same"), "a replacement")
+    return Replacement(
+        author.text(node, "rule", required=True),
+        author.text(node, "replaced", required=True),
+        author.words(node, "same", required=True),
+    )
 
 
 def _plain_mapping(node: Node) -> dict[str, object]:

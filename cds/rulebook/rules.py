@@ -9,6 +9,7 @@ from cds.rulebook.document import Node
 from cds.rulebook.model import (
     INDICATORS,
     CardTemplate,
+    Change,
     Evidence,
     Formula,
     Indicator,
@@ -31,6 +32,7 @@ CARD_KEYS = (
     "indicator", "levels", "summary", "why", "uncertain", "options", "lists", "wordings", "suggest",
     "overrides", "links",
 )  # fmt: skip
+HISTORY_KEYS = ("version", "date", "says")
 EVIDENCE_KEYS = ("statement", "source", "section", "says", "strength", "contradicted-by", "beyond")
 HOOKS = (
     "patient-view", "order-select", "order-sign", "order-dispatch", "encounter-start",
@@ -84,10 +86,18 @@ def read_rule(node: Node, author: Author) -> Rule:
         unknown=_unknown(node, author),
         remember=memory,
         card=_card(node, author),
-        evidence=tuple(_evidence(item, author) for item in first(node.get("evidence")).items),
+        evidence=tuple(read_evidence(item, author) for item in first(node.get("evidence")).items),
         false_positives=author.words(node, "false-positives"),
         place=node.place,
+        history=tuple(_change(item, author) for item in first(node.get("history")).items),
+        supersedes=author.words(node, "supersedes"),
+        effective=author.text(node, "effective"),
     )
+
+
+def _change(node: Node, author: Author) -> Change:
+    author.only(node, HISTORY_KEYS, "a change")
+    return Change(*(author.text(node, key, required=True) for key in HISTORY_KEYS))
 
 
 def _lets(node: Node, author: Author) -> tuple[Formula, ...]:
@@ -216,7 +226,8 @@ def _suggestion(node: Node, author: Author) -> SuggestionTemplate:
     )
 
 
-def _evidence(node: Node, author: Author) -> Evidence:
+def read_evidence(node: Node, author: Author) -> Evidence:
+    """One source statement behind a rule or on a page; errors go to ``author``."""
     author.only(node, EVIDENCE_KEYS, "an evidence entry")
     return Evidence(
         statement=author.text(node, "statement", required=True),

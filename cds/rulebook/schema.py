@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 
 from cds.rulebook.model import INDICATORS, KINDS
-from cds.rulebook.rules import CARD_KEYS, EVIDENCE_KEYS, HOOKS, REMEMBER, RULE_KEYS, STATUSES
+from cds.rulebook.rules import (
+    CARD_KEYS,
+    EVIDENCE_KEYS,
+    HISTORY_KEYS,
+    HOOKS,
+    REMEMBER,
+    RULE_KEYS,
+    STATUSES,
+)
 
 _TEXT = {"type": "string"}
 _SENTENCE = {"type": "string", "description": "a test in the rule language"}
@@ -90,7 +98,11 @@ def rule_schema() -> dict[str, object]:
         "card": _card(),
         "evidence": {"type": "array", "items": evidence, "minItems": 1},
         "false-positives": _WORDS,
-        "history": {"type": "array"},
+        "history": {
+            "type": "array",
+            "items": _object(dict.fromkeys(HISTORY_KEYS, _TEXT), HISTORY_KEYS),
+        },
+        "supersedes": _WORDS,
     }
     required = (
         "id", "title", "version", "owner", "reviewed", "audience", "hooks", "per", "problem",

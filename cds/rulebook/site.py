@@ -9,7 +9,7 @@ from cds.rulebook.document import Node
 from cds.rulebook.model import Parameter, Rule
 from cds.rulebook.reading import Author, first
 
-_KEYS = ("timezone", "parameters", "enable", "disable", "evidence-url", "supplied")
+_KEYS = ("timezone", "parameters", "enable", "disable", "evidence-url", "supplied", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Site:
     """What a site changes. ``timezone`` "" means that none was given (UTC, and said so).
 
     ``supplied`` are resource types that the site's exports always hold: no file means no resource.
+    ``service`` is what stands there about the service, which reads it itself.
     """
 
     timezone: str = ""
@@ -25,6 +26,7 @@ class Site:
     disable: tuple[str, ...] = ()
     evidence_url: str = ""
     supplied: tuple[str, ...] = ()
+    service: Node | None = field(default=None, compare=False)
     place: Node | None = field(default=None, compare=False)
 
 
@@ -41,6 +43,7 @@ def read_site(node: Node, author: Author) -> Site:
         disable=author.words(node, "disable"),
         evidence_url=author.text(node, "evidence-url"),
         supplied=author.words(node, "supplied"),
+        service=node.get("service"),
         place=node,
     )
 

@@ -7,7 +7,7 @@ by the first engine's code from what the network concluded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from functools import partial
 
@@ -42,7 +42,7 @@ class DurableEngine:
         self.supervisor = Supervisor(wire(self.plan.productions, self.plan.outputs), limits)
 
     def review(
-        self, chart: Chart, hook: Hook, as_of: datetime, shown: frozenset[str] = frozenset()
+        self, chart: Chart, hook: Hook, as_of: datetime, shown: Container[str] = frozenset()
     ) -> Review:
         """The review, as ``cds.engine.review`` gives it.
 
@@ -55,7 +55,7 @@ class DurableEngine:
         chart: Chart,
         hook: Hook,
         as_of: datetime,
-        shown: frozenset[str],
+        shown: Container[str],
         trace: Trace | None,
     ) -> Review:
         """The review; what the network worked out on the way is added to ``trace``."""
@@ -79,7 +79,7 @@ class DurableEngine:
         trace: Trace | None,
         agendas: tuple[Agenda, ...],
         sheet: Sheet,
-        shown: frozenset[str],
+        shown: Container[str],
     ) -> tuple[Verdict, ...]:
         patient = _Patient(self, Delivery(sheet, self.evaluator.meanings), trace)
         return patient.verdicts(agendas, shown)
@@ -123,7 +123,7 @@ class _Patient:
         self._bound: dict[int, tuple[Bound, ...]] = {}
         self._bases: dict[str, Scope] = {}
 
-    def verdicts(self, agendas: tuple[Agenda, ...], shown: frozenset[str]) -> tuple[Verdict, ...]:
+    def verdicts(self, agendas: tuple[Agenda, ...], shown: Container[str]) -> tuple[Verdict, ...]:
         plans = [self._engine.plan.rules[each.rule.id] for each in agendas]
         for plan in plans:
             self._bases[plan.rule.id] = Scope(self._delivery.sheet, None, plan.agenda.clauses)
@@ -210,7 +210,7 @@ class _Patient:
         return rows
 
     def _verdict(
-        self, plan: RulePlan, alive: bool, matches: Matches, shown: frozenset[str]
+        self, plan: RulePlan, alive: bool, matches: Matches, shown: Container[str]
     ) -> Verdict:
         base, evaluator = self._bases[plan.rule.id], self._engine.evaluator
         if not alive:

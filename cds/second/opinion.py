@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections import OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -35,28 +36,41 @@ class Opinion:
 
 
 def judged_by(
-    engine: Engine, chart: Chart, rulebook: Rulebook, hook: Hook, as_of: datetime
+    engine: Engine,
+    chart: Chart,
+    rulebook: Rulebook,
+    hook: Hook,
+    as_of: datetime,
+    shown: Container[str] = frozenset(),
 ) -> Opinion:
     """The review of a chart by an engine; by both: the first engine's, compared with the second's.
+
+    ``shown`` is what rules with a memory must not repeat.
 
     Raises EngineError where the second engine cannot run at all, never for one patient.
     """
     if engine == "reference":
-        return Opinion(reference_review(chart, rulebook, hook, as_of))
+        return Opinion(reference_review(chart, rulebook, hook, as_of, shown))
     second = durable(rulebook)
     if engine == "durable":
-        return Opinion(second.review(chart, hook, as_of))
-    return compared(chart, second, hook, as_of)
+        return Opinion(second.review(chart, hook, as_of, shown))
+    return compared(chart, second, hook, as_of, shown)
 
 
-def compared(chart: Chart, second: DurableEngine, hook: Hook, as_of: datetime) -> Opinion:
+def compared(
+    chart: Chart,
+    second: DurableEngine,
+    hook: Hook,
+    as_of: datetime,
+    shown: Container[str] = frozenset(),
+) -> Opinion:
     """The first engine's review with what the second says differently.
 
     Where the second gave no answer, its problem is told with the review.
     """
     rulebook = second.evaluator.rulebook
-    first = reference_review(chart, rulebook, hook, as_of)
-    other = second.review(chart, hook, as_of)
+    first = reference_review(chart, rulebook, hook, as_of, shown)
+    other = second.review(chart, hook, as_of, shown)
     failed = tuple(problem for problem in other.problems if problem.kind == "engine")
     if failed:
         return Opinion(replace(first, problems=(*first.problems, *failed)))
@@ -66,7 +80,7 @@ def compared(chart: Chart, second: DurableEngine, hook: Hook, as_of: datetime) -
 
     # Once more, now with a trace of what the network worked out.
     trace = Trace(second.plan)
-    other = second.traced(chart, hook, as_of, frozenset(), trace)
+    other = second.traced(chart, hook, as_of, shown, trace)
     found = []
     if not other.problems:
         for ours, theirs in differing(first, other):

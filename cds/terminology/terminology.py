@@ -30,8 +30,9 @@ _MOST_CODINGS = 50
 _CODE_DECIDES = frozenset({"condition", "result"})
 # Kinds whose concepts are products, named by their ingredients.
 _PRODUCTS = frozenset({"medication", "allergy"})
-# What "allergic to drug-a" takes back elsewhere is the very thing that an allergy says.
-_UNNEGATED = frozenset({"allergy"})
+# What "allergic to drug-a" takes back elsewhere is the very thing that an allergy says: these kinds
+# have negations of their own.
+_OWN_NEGATIONS = frozenset({"allergy"})
 
 Data = Mapping[str, Mapping[str, object]]
 
@@ -63,11 +64,13 @@ class Terminology:
         names: ProductNames,
         systems: Systems,
         negations: Negations,
+        of_allergies: Negations | None = None,
     ) -> None:
         self.valuesets: Mapping[str, ValueSet] = {item.id: item for item in valuesets}
         self.names = names
         self._systems = systems
         self._negations = negations
+        self._of_allergies = of_allergies or Negations()
         self._scopes: dict[str, Scope] = {}
         self._cached = lru_cache(maxsize=_CACHED)(self._classify)
 
@@ -76,15 +79,19 @@ class Terminology:
         """The terminology of a pack's value sets, by id, and its tables, by file name.
 
         Takes plain data whose scalars are strings, and assumes that it was validated: what is of a
-        wrong type reads as absent. Tables: systems, brands, lexicon, salts, forms, negations.
+        wrong type reads as absent. Tables: systems, brands, lexicon, salts, forms, negations (with
+        a list of its own for allergies).
         """
+        negations = tables.get("negations", {})
+        of_allergies = negations.get("allergies")
         sets = [read_valueset(name, data) for name, data in valuesets.items()]
         ingredients = [n for item in sets for n in (*item.ingredients, *item.all_ingredients)]
         return cls(
             sets,
             ProductNames.from_data(ingredients, tables),
             Systems.from_data(tables.get("systems", {})),
-            Negations.from_data(tables.get("negations", {})),
+            Negations.from_data(negations),
+            Negations.from_data(of_allergies if isinstance(of_allergies, Mapping) else {}),
         )
 
     def classify(self, concept: CodeableConcept, kind: str) -> Classification:
@@ -103,6 +110,7 @@ class Terminology:
             self.names,
             self._systems,
             self._negations,
+            self._of_allergies,
         )
 
     def _scope(self, kind: str) -> Scope:
@@ -182,7 +190,9 @@ class Terminology:
     def _parse(self, text: str, kind: str) -> Product | None:
         if kind not in _PRODUCTS:
             return None
-        return self.names.parse(text, negations=kind not in _UNNEGATED)
+        if kind not in _OWN_NEGATIONS:
+            return self.names.parse(text)
+        return self.names.parse(self._of_allergies.asserted(text), negations=False)
 
     def _product_of(self, coded: Mapping[str, _Coded]) -> Product | None:
         """The product that the pack's display of a code names, for a record without words."""
@@ -214,7 +224,7 @@ class Terminology:
         """Adds what phrases and shapes in the words say, where the codes leave room for it."""
         if kind in _CODE_DECIDES and self._known_codings(concept):
             return
-        negations = None if kind in _UNNEGATED else self._negations
+        negations = self._of_allergies if kind in _OWN_NEGATIONS else self._negations
         closed = self._settled(concept, found.scope) if kind not in _PRODUCTS else frozenset()
         coded = bool(found)
         for wording in wordings:

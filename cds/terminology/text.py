@@ -121,6 +121,15 @@ class Negations:
         preceding = tuple(_carried(range(count, -1, -1), starts, breaks))
         return Negated(following, preceding[::-1])
 
+    def asserted(self, text: str) -> str:
+        """The text as it is where nothing of it is taken back; else the words that are left."""
+        words = read_words(text)
+        negated = self.read(words)
+        left = [
+            word for place, word in enumerate(words.words) if not negated.covers(place, place + 1)
+        ]
+        return text if len(left) == len(words.words) else " ".join(left)
+
 
 def _carried(places: Iterable[int], begins: set[int], breaks: frozenset[int]) -> Iterator[bool]:
     """Whether each place has a beginning at or before it, with no break at or after that."""

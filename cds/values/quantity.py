@@ -23,6 +23,10 @@ _LONGEST_SHOWN = 40
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _ANNOTATION = re.compile(r"\{[^{}]*\}")
 _POWER = re.compile(r"10[*^][0-9]{1,2}")
+# A rate for so much surface of the body, as laboratories write it: UCUM has it as an annotation.
+_SURFACE = re.compile(
+    r"\{?\s*([0-9]+(?:\.[0-9]+)?)[\s_]*(?:m2|m\^2|m\*2|m²|sq\.?\s?m)\s*\}?", re.IGNORECASE
+)
 _PER = "/"
 
 _FACTORS: Mapping[Dimension, Mapping[str, Decimal]] = MappingProxyType(
@@ -61,6 +65,15 @@ _UNITS: Mapping[str, tuple[Dimension, Decimal]] = MappingProxyType(
         unit: (dimension, factor)
         for dimension, factors in _FACTORS.items()
         for unit, factor in factors.items()
+    }
+)
+
+# Per volume an international unit of activity is a unit of activity: laboratories write both.
+_ACTIVITY: Mapping[str, tuple[str, Decimal]] = MappingProxyType(
+    {
+        f"{prefix}{unit}": ("activity", Decimal(factor))
+        for unit in ("U", "[iU]")
+        for prefix, factor in (("u", 1), ("m", 1_000), ("", 1_000_000), ("k", 1_000_000_000))
     }
 )
 
@@ -104,6 +117,7 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
             "mm[Hg]": "mmhg mm[hg]",
             "Cel": "cel degc",
             "[degF]": "degf [degf]",
+            "/min": "bpm",
         }.items()
         for alias in aliases.split()
     }
@@ -144,6 +158,7 @@ _COUNTED: Mapping[str, str] = MappingProxyType(
             "bag": "",
             "kit": "",
             "each": "ea",
+            "beat": "",
         }.items()
         for alias in (counted, *aliases.split())
     }
@@ -218,7 +233,12 @@ class Quantity:
             return f"{number} {_plural(name) if plural else name}"
         if self.unit == "1":
             return number
-        return f"{number} {'mcg' if self.unit == 'ug' else self.unit}"
+        return f"{number} {'mcg' if self.unit == 'ug' else _spoken(self.unit)}"
+
+
+def _spoken(unit: str) -> str:
+    """The unit without the signs of UCUM that people do not write; `read_unit` reads it back."""
+    return unit.replace("_m2}", " m2").replace("{", "").replace("[iU]/", "IU/")
 
 
 def _measure(unit: str) -> tuple[str, Decimal] | None:
@@ -227,7 +247,8 @@ def _measure(unit: str) -> tuple[str, Decimal] | None:
     if known is not None:
         return known
     above, slash, below = unit.partition("/")
-    upper, lower = _UNITS.get(above), _UNITS.get(below)
+    lower = _UNITS.get(below)
+    upper = _UNITS.get(above) or (_ACTIVITY.get(above) if below in _FACTORS["volume"] else None)
     if not slash or upper is None or lower is None or "count" in (upper[0], lower[0]):
         return None
     return f"{upper[0]}/{lower[0]}", _EXACT.divide(upper[1], lower[1])
@@ -327,15 +348,21 @@ def _read_unit(text: str) -> str | None:
     if simple is not None or _PER not in plain:
         return simple
     parts = [_part(part) for part in plain.split(_PER)]
-    # "/min" is UCUM for a rate of counts; the empty part stands first only.
+    # "/min" is UCUM for a rate of counts, "1/min" and "{beats}/min" are the same; the empty part
+    # stands first only.
     if "" in parts[1:] or None in parts:
         return None
+    if parts[0] == "1":
+        parts[0] = ""
     return _PER.join(part for part in parts if part is not None)
 
 
 def _part(text: str) -> str | None:
     """One side of a unit per unit; None when it is not understood."""
     part = text.strip()
+    surface = _SURFACE.fullmatch(part)
+    if surface is not None:
+        return f"{{{surface[1]}_m2}}"
     return part if not part or _POWER.fullmatch(part) else _simple_unit(part)
 
 
@@ -353,6 +380,7 @@ def _simple_unit(plain: str) -> str | None:
 def _plain(text: str) -> str:
     """The unit with u for micro (of two signs that look the same), without (s) and full stop."""
     plain = text.strip().replace("\N{MICRO SIGN}", "u").replace("\N{GREEK SMALL LETTER MU}", "u")
+    plain = plain.replace(" per ", _PER)
     return plain.replace("(s)", "").replace("(es)", "").removesuffix(".").strip()
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds.chart.dosage import Regimen, Strength, read_regimen
+from cds.chart.dosage import Regimen, read_regimen
+from cds.chart.dose import Strength
 from cds.chart.sig import read_sig, text_dose
 from cds.chart.timing import read_frequency_text
 from cds.values.quantity import Quantity

@@ -16,11 +16,11 @@ SECOND = order("second", "oxycodone hydrochloride 5 MG Oral Tablet")
 
 
 def keys(*resources: Json, shown: frozenset[str] = frozenset()) -> list[str]:
-    """The keys of what the rule finds on opening the chart."""
+    """What the rule remembers of its findings on opening the chart."""
     data = json.dumps(bundle(person(), *resources)).encode()
     (chart,) = read_input(data, "input", setting()).charts
     found = review(chart, rulebook(), Hook("patient-view"), AS_OF, shown)
-    return [finding.key for finding in found.findings if finding.rule.id == RULE]
+    return [finding.memory for finding in found.findings if finding.rule.id == RULE]
 
 
 def test_it_speaks_once_of_a_pair() -> None:

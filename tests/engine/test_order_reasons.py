@@ -97,4 +97,4 @@ def test_a_diagnosis_in_no_value_set_is_read_with_the_order_that_names_it(name: 
     entries = taken(entry, reasonReference=[{"reference": name}])
     (found,) = judged(bundle(*entries), setting(hook="audit"))
     (card,) = found.answer.cards
-    assert "The order gives as its reason: Psoriasis vulgaris." in card.detail
+    assert "The order gives as its reason: Psoriasis vulgaris." in (card.detail or "")

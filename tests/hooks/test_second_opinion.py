@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_dropped_and_a_failure_is_counted() -> None:
         supervisor=SimpleNamespace(started=0, interrupt=lambda: None),
     )
     opinion = SecondOpinion(engine, events.append, waiting=2)
-    one: Any = SimpleNamespace(chart=None, hook=None, clock=SimpleNamespace(now=None))
+    one: Any = SimpleNamespace(chart=None, hook=None, clock=SimpleNamespace(now=None), shown=())
     for _ in range(9):
         opinion.offer(one)
     going.set()

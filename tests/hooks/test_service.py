@@ -14,6 +14,7 @@ import pytest
 import cds.hooks.desk
 from cds.hooks.app import Options
 from cds.hooks.calls import Limits
+from cds.hooks.settings import Settings
 from tests.hooks.ehr import Ehr, check_outcome, review_of
 from tests.records import CONTRAST, Json, bundle, draft, order, person, request, rulebook, searchset
 
@@ -175,7 +176,7 @@ def test_refusals_name_thing_place_and_what_is_accepted(
         ("GET", SIGN, 405, "no such method"),
         ("PUT", "/cds-services", 405, "no such method"),
         ("DELETE", "/health", 405, "no such method"),
-        ("POST", SIGN + "/feedback", 501, "feedback is not stored"),
+        ("POST", SIGN + "/feedback", 400, "feedback is missing"),
     ],
 )  # fmt: skip
 def test_addresses(ehr: Ehr, method: str, path: str, status: int, told: str) -> None:
@@ -189,7 +190,7 @@ async def _parts(data: bytes) -> AsyncIterator[bytes]:
         yield data[start : start + 1000]
 
 
-SMALL = Options(limits=Limits(max_bytes=5000, max_held_bytes=6000))
+SMALL = Options(Settings(max_bytes=5000), Limits(max_held_bytes=6000))
 
 
 def test_a_body_too_large_is_refused_by_its_length_and_by_its_bytes() -> None:
@@ -302,7 +303,7 @@ def test_preflight_is_open(ehr: Ehr) -> None:
 
 
 def test_origins_can_be_limited() -> None:
-    ehr = Ehr(options=Options(origins=("https://ehr.example.org",)))
+    ehr = Ehr(options=Options(Settings(origins=("https://ehr.example.org",))))
     for origin, allowed in (("https://ehr.example.org", True), ("https://evil.example.org", False)):
         answer = ehr.send("GET", "/cds-services", headers={"origin": origin})
         assert ("access-control-allow-origin" in answer.headers) is allowed

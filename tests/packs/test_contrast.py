@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cds.authoring.expectation import Expectation
 from cds.authoring.scenario import Runner, Scenario, read_suite
 from cds.cards.answer import response
 from cds.rulebook.pack import read_pack
@@ -40,10 +41,9 @@ def test_scenario(scenario: Scenario) -> None:
 def test_a_scenario_that_expects_something_else_fails() -> None:
     """What the cases above rest on: every card counts, in both directions."""
     good = next(found for found in SUITE.scenarios if found.name == "a coded allergy")
-    for cards in ((), (("contrast.allergy", "info"),), (*good.cards, *good.cards)):
-        wrong = Scenario(
-            good.name, good.rule, good.place, good.body, cards, (), ("never said",), (), ()
-        )
+    listed = good.expects.cards
+    for cards in ((), (("contrast.allergy", "info"),), (*listed, *listed)):
+        wrong = replace(good, expects=Expectation(cards, says=("never said",)))
         failures = Runner(SUITE, Site(), BOTH).run(wrong).failures
         assert len(failures) >= 2
         assert "no card says: never said" in failures
@@ -51,7 +51,8 @@ def test_a_scenario_that_expects_something_else_fails() -> None:
 
 def test_a_scenario_fails_by_words_that_must_not_be_said() -> None:
     good = next(found for found in SUITE.scenarios if found.name == "a coded allergy")
-    wrong = replace(good, says_not=("allergy", "never said"))
+    words = Expectation(good.expects.cards, says_not=("allergy", "never said"))
+    wrong = replace(good, expects=words)
     assert Runner(SUITE, Site(), BOTH).run(wrong).failures == ("a card says: allergy",)
 
 

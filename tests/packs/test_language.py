@@ -91,8 +91,8 @@ RECORD = bundle(
 )
 
 
-def answer(sentence: str, folder: Path) -> Truth:
-    """What the engine makes of a sentence about the record."""
+def answer(sentence: str, folder: Path, record: Json = RECORD) -> Truth:
+    """What the engine makes of a sentence about a record."""
     pack = folder / "pack"
     shutil.copytree(CONTRAST, pack)
     order_file = pack / "precedence.yaml"
@@ -110,7 +110,7 @@ def answer(sentence: str, folder: Path) -> Truth:
     rule = PROBE.format(facts=facts, sentence=quoted)
     (pack / "contrast" / "probe.yaml").write_text(rule, "utf-8")
     by = Setting(load_rulebook(pack), AS_OF, ZONE)
-    (found,) = judged(RECORD, by)
+    (found,) = judged(record, by)
     verdicts = {verdict.rule.id: verdict.truth for verdict in found.answer.review.verdicts}
     return verdicts["contrast.probe"]
 

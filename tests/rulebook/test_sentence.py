@@ -109,7 +109,7 @@ VALUES: list[tuple[str, syntax.Value]] = [
     ("1 day", number("1", "days")),
     ("2 hours", number("2", "hours")),
     ("4.50 mg", number("4.50", "mg")),
-    ("30 mL/min/1.73m2", number("30", "mL/min/1.73m2")),
+    ("30 mL/min/1.73m2", number("30", "mL/min/{1.73_m2}")),
     ("a.e + 1", Arithmetic(Path("a", "e"), "+", number("1", "", 6))),
     ("a - b", Arithmetic(Path("a"), "-", Path("b", "", 4))),
     ("a * 2", Arithmetic(Path("a"), "×", number("2", "", 4))),

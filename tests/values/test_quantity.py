@@ -201,8 +201,35 @@ def test_a_unit_must_be_written_and_understood(unit: object) -> None:
 
 
 def test_a_unit_per_unit_that_is_not_understood_is_kept() -> None:
-    amount = read_quantity(60, "mL/min/1.73m2")
-    assert (amount.unit, amount.dimension) == ("mL/min/1.73m2", "other")
+    amount = read_quantity(60, "mL/min/furlong")
+    assert (amount.unit, amount.dimension) == ("mL/min/furlong", "other")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "mL/min/{1.73_m2}",
+        "mL/min/1.73m2",
+        "ml/min/1.73 m2",
+        "mL/min/1.73m^2",
+        "mL/min per 1.73 m²",
+        "mL/min/{1.73_sq m}",
+    ],
+)
+def test_a_rate_per_surface_is_one_unit_however_it_is_written(unit: str) -> None:
+    amount = read_quantity(25, unit)
+    assert amount.unit == "mL/min/{1.73_m2}"
+    assert amount.render() == "25 mL/min/1.73 m2"
+    with pytest.raises(ValueError, match="is no amount in"):
+        amount.to("mL/min")
+
+
+def test_units_of_activity_in_a_volume_are_one_by_either_name() -> None:
+    assert read_quantity(300, "IU/L").to("U/L").value == 300
+    assert read_quantity("0.3", "kU/L").to("[iU]/L").value == 300
+    assert read_quantity(300, "IU/L").render() == "300 IU/L"
+    with pytest.raises(ValueError, match="is no amount in"):
+        read_quantity(300, "IU").to("U")
 
 
 @pytest.mark.parametrize(

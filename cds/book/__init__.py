@@ -1,0 +1,1 @@
+"""The rule book: a pack as a static site that a clinician reads."""

@@ -1,0 +1,100 @@
+"""Where each statement, source and dispute of a pack surfaces: on which rules and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cds.rulebook.knowledge import Dispute, Knowledge, ThemePage
+from cds.rulebook.model import Evidence, Rule, Rulebook
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The rules and pages on which something stands, each once, in their order."""
+
+    rules: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rules or self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Surfaces:
+    """Surfaces by the id of a statement (or a source that speaks for itself), and of a source."""
+
+    statements: Mapping[str, Surface]
+    sources: Mapping[str, Surface]
+    disputes: Mapping[str, Surface]
+
+    def hidden(self, knowledge: Knowledge) -> list[str]:
+        """Ids of statements that surface nowhere without a reason, and of disputes nowhere told."""
+        silent = [
+            name
+            for name, statement in knowledge.statements.items()
+            if not self.statements.get(name) and not statement.nowhere
+        ]
+        return silent + [name for name in knowledge.disputes if not self.disputes.get(name)]
+
+
+@dataclass(slots=True)
+class _Count:
+    rules: dict[str, dict[str, None]] = field(default_factory=dict)
+    pages: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def surfaces(self) -> dict[str, Surface]:
+        names = dict.fromkeys([*self.rules, *self.pages])
+        return {
+            name: Surface(tuple(self.rules.get(name, ())), tuple(self.pages.get(name, ())))
+            for name in names
+        }
+
+
+def surfaces(rulebook: Rulebook, knowledge: Knowledge) -> Surfaces:
+    """Where everything surfaces, by the evidence of rules and the entries of pages."""
+    statements, sources, disputes = _Count(), _Count(), _Count()
+    places: list[tuple[str, Iterable[Evidence], bool]] = [
+        (rule.id, rule.evidence, True) for rule in rulebook.rules
+    ]
+    places += [(page.id, page.entries, False) for page in knowledge.pages.values()]
+    for name, entries, is_rule in places:
+        for entry in entries:
+            for key, count in ((entry.statement, statements), (entry.source, sources)):
+                kept = count.rules if is_rule else count.pages
+                kept.setdefault(key, {})[name] = None
+    for rule in rulebook.rules:
+        for dispute in disputes_of(rule, knowledge):
+            disputes.rules.setdefault(dispute.id, {})[rule.id] = None
+    for page in knowledge.pages.values():
+        for dispute in disputes_on(page, knowledge):
+            disputes.pages.setdefault(dispute.id, {})[page.id] = None
+    return Surfaces(statements.surfaces(), sources.surfaces(), disputes.surfaces())
+
+
+def disputes_of(rule: Rule, knowledge: Knowledge) -> list[Dispute]:
+    """The disputes told on a rule's page: those that name it or that its evidence names."""
+    told = " ".join(f"{entry.contradicted_by} {entry.strength}" for entry in rule.evidence)
+    return [
+        dispute
+        for dispute in knowledge.disputes.values()
+        if rule.id in dispute.rules or dispute.id in told
+    ]
+
+
+def disputes_on(page: ThemePage, knowledge: Knowledge) -> list[Dispute]:
+    """The disputes that are told on a theme's page."""
+    return [
+        dispute
+        for dispute in knowledge.disputes.values()
+        if page.id in dispute.pages or dispute.id in page.disputes
+    ]
+
+
+def theme_of(rule: Rule, knowledge: Knowledge) -> str:
+    """The page that a rule belongs to: by its group, else its first link; "" for none."""
+    for page in knowledge.pages.values():
+        if rule.group in page.groups:
+            return page.id
+    linked = (link.page.partition("#")[0].removesuffix(".html") for link in rule.card.links)
+    return next((name for name in linked if name in knowledge.pages), "")

@@ -1,0 +1,1 @@
+"""What the service remembers: cards that were answered, and what clinicians did with them."""
