@@ -212,20 +212,44 @@ def test(
             metavar="ENGINE",
         ),
     ] = None,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="List clauses never seen yes, no or unknown."),
+    ] = False,
+    mutate: Annotated[
+        bool,
+        typer.Option("--mutate", help="Change the rules in the small; list what no scenario sees."),
+    ] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-under",
+            min=0,
+            max=100,
+            help="With --coverage or --mutate: fail below so many percent.",
+        ),
+    ] = None,
     format: Format = "text",  # noqa: A002 - the option's name
 ) -> None:
     """Run scenarios: every card must be listed, an unlisted one fails."""
     from cds.authoring.bench import Running, test_pack
     from cds.rulebook.pack import shipped_pack
 
-    check_choice(format, ("text", "json"), "--format")
+    measured = coverage or mutate
+    check_choice(format, ("text", "json", "github") if measured else ("text", "json"), "--format")
     root = rules or _pack_of(path) or shipped_pack()
     if path is not None and not path.exists():
         raise Stop(f"{path}: there is no such file or folder")
     site = read_site(config, enable, disable)
     rulebook = read_rulebook(root, site)
-    chosen = read_engine(engine or _best_engine(), rulebook)
     only = None if path is None or path.resolve() == root.resolve() else path
+    if measured:
+        from cds.authoring.measure import Measuring, measure_pack
+
+        chosen = read_engine(engine or "reference", rulebook)
+        measuring = Measuring(coverage, mutate, format, verbose, chosen, _cores(), fail_under)
+        raise typer.Exit(measure_pack(root, only, site, measuring))
+    chosen = read_engine(engine or _best_engine(), rulebook)
     how = Running(as_json=format == "json", verbose=verbose, engine=chosen)
     raise typer.Exit(test_pack(root, only, site, how))
 

@@ -19,6 +19,7 @@ from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import read_pack
 from cds.rulebook.reading import Author
 from cds.rulebook.site import Site
+from cds.rulebook.surfaces import check_surfaces
 from cds.second.opinion import Engine
 from cds.values.problem import Problem, Severity
 
@@ -26,10 +27,12 @@ from cds.values.problem import Problem, Severity
 def lint_pack(root: Path, site: Site, format_name: str) -> int:
     """Prints every error of a pack and of its scenarios, sorted, each once."""
     problems: list[Problem] = []
-    rulebook = read_pack(root, site, problems)
+    rulebook = read_pack(root, site, problems, switched_off=True)
     if rulebook is not None:
         author = Author(problems)
-        check_knowledge(read_knowledge(root, author), rulebook, author)
+        knowledge = read_knowledge(root, author)
+        check_knowledge(knowledge, rulebook, author)
+        check_surfaces(rulebook, knowledge, author)
     suite = read_suite(root)
     known = _ids(rulebook) if rulebook is not None else frozenset()
     found = sorted({*problems, *suite.problems, *_misnamed(suite, known)})

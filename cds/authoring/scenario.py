@@ -152,7 +152,7 @@ class Runner:
         """The outcome; whatever goes wrong is a failure with a reason, never an exception."""
         try:
             document = self.document(scenario)
-            setting = self._setting(scenario)
+            setting = self.setting(scenario, _rulebook(self.suite.root, self.site_of(scenario)))
         except (ShorthandError, ValueError) as error:
             return Outcome(scenario, (str(error),))
         except RulebookError as error:
@@ -172,16 +172,17 @@ class Runner:
         for scenario in self.suite.scenarios:
             yield self.run(scenario)
 
-    def _setting(self, scenario: Scenario) -> Setting:
+    def setting(self, scenario: Scenario, rulebook: Rulebook) -> Setting:
+        """What a scenario is judged by, and when. Raises ValueError."""
         body = {**self.suite.defaults, **scenario.body}
         site_zone = zone(str(body.get("timezone", "UTC")))
         as_of = read_instant(str(body.get("as-of", "")), site_zone)
         hook = str(body.get("hook", "")) if body.get("hook") == "audit" else ""
-        return Setting(
-            _rulebook(self.suite.root, self._site(body)), as_of, site_zone, hook, "p1", self.engine
-        )
+        return Setting(rulebook, as_of, site_zone, hook, "p1", self.engine)
 
-    def _site(self, body: Mapping[str, object]) -> Site:
+    def site_of(self, scenario: Scenario) -> Site:
+        """The site with the rules that a scenario switches and the numbers that it sets."""
+        body = {**self.suite.defaults, **scenario.body}
         parameters = body.get("parameters", {})
         changed = tuple(parameters.items()) if isinstance(parameters, dict) else ()
         return replace(

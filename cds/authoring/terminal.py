@@ -36,7 +36,7 @@ def write_line(value: object) -> None:
     sys.stdout.write(encode(value).decode() + "\n")
 
 
-def progress(items: Iterable[T], total: int) -> Iterator[T]:
+def progress(items: Iterable[T], total: int, what: str = "judging") -> Iterator[T]:
     """The items, with a bar on a terminal's standard error when there are many."""
     if total < 2 or not sys.stderr.isatty():
         yield from items
@@ -44,4 +44,4 @@ def progress(items: Iterable[T], total: int) -> Iterator[T]:
     from rich.progress import Progress
 
     with Progress(console=err(), transient=True) as bar:
-        yield from bar.track(items, total=total, description="judging")
+        yield from bar.track(items, total=total, description=what)

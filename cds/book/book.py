@@ -11,13 +11,13 @@ from cds.book.english import English
 from cds.book.prose import Prose
 from cds.book.reach import Reach, reach_of
 from cds.book.shown import Showing
-from cds.book.surfaces import Surfaces, surfaces, theme_of
 from cds.book.valuesets import Listing, read_listings
 from cds.rulebook.knowledge import Knowledge, check_knowledge, read_knowledge
 from cds.rulebook.model import Rule, Rulebook
 from cds.rulebook.pack import RulebookError, load_rulebook
 from cds.rulebook.reading import Author
 from cds.rulebook.site import Site, is_on
+from cds.rulebook.surfaces import Surfaces, check_surfaces, surfaces, theme_of
 from cds.values.problem import Problem, Severity
 
 
@@ -70,6 +70,7 @@ def read_book(root: Path, site: Site) -> Book:
     author = Author(problems)
     knowledge = read_knowledge(root, author)
     check_knowledge(knowledge, rulebook, author)
+    check_surfaces(rulebook, knowledge, author)
     suite = read_suite(root)
     problems += suite.problems
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]

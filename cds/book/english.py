@@ -22,6 +22,7 @@ _NOUNS = {
     "result": "a result",
     "statement": "an entry about a whole list",
     "patient": "the patient",
+    "dose-step": "a step of dose",
 }
 _PLURALS = {"condition": "diagnoses", "allergy": "allergies", "procedure": "operations"}
 _PSEUDO = {
@@ -45,11 +46,22 @@ _CALLED = {
     ("allergy", "clinical"): "clinical status",
     ("allergy", "verification"): "verification status",
     ("result", "high"): "upper limit of reference",
+    ("medication", "began"): "beginning",
+    ("medication", "text-dose"): "dose in its words",
+    ("procedure", "performed"): "day of performance",
+    ("result", "low"): "lower limit of reference",
+    ("result", "absent"): "reason for having no value",
+    ("dose-step", "from"): "dose before",
+    ("dose-step", "to"): "new dose",
+    ("dose-step", "start"): "first day",
+    ("dose-step", "since-increase"): "days since the last increase",
     ("patient", "born"): "date of birth",
 }
 # Properties that are yes or no, as something is said to be so.
 _YES_OR_NO = {
     "drafted": "being ordered now",
+    "at-bedtime": "taken at bedtime",
+    "first": "a first one",
     "on-hold": "on hold",
     "timed": "known to the time of day",
     "dates-differ": "dated differently by its entries",
@@ -87,6 +99,11 @@ def _quoted(word: str) -> str:
         if words.startswith("not ")
         else words
     )
+
+
+def _is_plural(name: str) -> bool:
+    """Whether the name of a fact reads as a plural."""
+    return name.endswith("s") and not name.endswith(("ss", "is", "us"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +206,21 @@ class English:
 
     def some(self, name: str) -> Phrase:
         """The name of a fact of which there is one at least: ``an order``."""
-        if name.endswith("s") and not name.endswith(("ss", "is", "us")):
+        if _is_plural(name):
             return said("some ", self.word_of(name))
         if not set(name) & set("aeiouy"):
             return said(self.word_of(name))
         return said("an " if name[:1] in "aeiou" else "a ", self.word_of(name))
 
+    def found(self, name: str) -> Phrase:
+        """That there is one at least."""
+        return said(self.some(name), " are found" if _is_plural(name) else " is found")
+
     def owner(self, name: str) -> Phrase:
         """Whose a property is: ``its``, ``the order's``."""
-        return said("its") if name == "it" else said(self.name(name), "'s")
+        if name == "it":
+            return said("its")
+        return said(self.name(name), "'" if _is_plural(name) else "'s")
 
     def computed(self, name: str) -> Piece:
         """The name of a computed value."""
@@ -291,10 +314,10 @@ class English:
             case syntax.Exists():
                 if denied:
                     return said("no ", self.word_of(test.name), " is found")
-                return said(self.some(test.name), " is found")
+                return self.found(test.name)
             case syntax.No():
                 if denied:
-                    return said(self.some(test.name), " is found")
+                    return self.found(test.name)
                 return said("no ", self.word_of(test.name), " is found")
             case syntax.Count():
                 few = "fewer than" if denied else "at least"

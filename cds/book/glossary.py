@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cds.book.english import English
 from cds.book.phrase import Phrase, Piece, Saying, listed, said, unhyphened
 from cds.rulebook.model import (
+    KINDS,
     EvidenceRow,
     FactClause,
     KindDefinition,
@@ -29,6 +30,7 @@ _TITLES = {
     "result": "Results",
     "statement": "Entries about a whole list",
     "source": "Lists of the record",
+    "dose-step": "Steps of dose",
     "patient": "The patient",
 }
 _AFTER = {"possibility": "possible", "hint": "a hint"}
@@ -77,8 +79,9 @@ def chapters(rulebook: Rulebook, users: Users) -> list[Chapter]:
     """A chapter for each kind of fact that some rule asks for or that the pack defines."""
     english = English(rulebook)
     used = {kind for kind, _ in users}
-    kinds = [kind for kind in _TITLES if kind in rulebook.definitions or kind in used]
-    return [_chapter(kind, rulebook, english, users) for kind in kinds]
+    kinds = dict.fromkeys((*_TITLES, *KINDS))
+    known = [kind for kind in kinds if kind in rulebook.definitions or kind in used]
+    return [_chapter(kind, rulebook, english, users) for kind in known]
 
 
 def _chapter(kind: str, rulebook: Rulebook, english: English, users: Users) -> Chapter:
@@ -90,7 +93,7 @@ def _chapter(kind: str, rulebook: Rulebook, english: English, users: Users) -> C
         unseen = english.sentence(definition.unseen, names)
     return Chapter(
         kind=kind,
-        title=_TITLES[kind],
+        title=_TITLES.get(kind, unhyphened(kind).capitalize()),
         terms=tuple(_term(term, kind, english, users) for term in terms),
         labels=tuple(_label(label, kind, english, users) for label in definition.labels.values()),
         properties=tuple(_properties(kind, definition, users)),

@@ -10,10 +10,10 @@ from cds.book.english import Names, amount, anchor
 from cds.book.phrase import Phrase, Piece, Saying, unhyphened
 from cds.book.scenarios import Group, groups
 from cds.book.shown import Shown
-from cds.book.surfaces import disputes_of
 from cds.engine.needs import resource_types
 from cds.rulebook.knowledge import Dispute, Statement
 from cds.rulebook.model import INDICATORS, Change, Evidence, Rule, SuggestionTemplate
+from cds.rulebook.surfaces import disputes_of
 
 _DOES = {
     "create": "writes a draft",

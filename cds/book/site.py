@@ -14,9 +14,9 @@ from cds.book.phrase import Phrase, plain
 from cds.book.render import Page, render
 from cds.book.rulepage import Cited, RulePage, cited, rule_page, severities
 from cds.book.search import entries, script
-from cds.book.surfaces import Surface, disputes_on
 from cds.rulebook.knowledge import Section, ThemePage
 from cds.rulebook.model import INDICATORS, Parameter, Rule
+from cds.rulebook.surfaces import Surface, disputes_on
 
 ASSETS = ("book.css", "search.js")
 INDEX = "assets/index.js"

@@ -203,11 +203,19 @@ def _card(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> 
                 code=code,
                 display=rulebook.overrides[code],
             )
-            for code in rule.card.overrides
+            for code in _overrides(drawn, rulebook)
         ),
         links=_links(finding, rulebook),
         extension={EXTENSION: _extension(finding, review, rulebook)},
     )
+
+
+def _overrides(drawn: Drawn, rulebook: Rulebook) -> tuple[str, ...]:
+    """The rule's reasons, then those of what is never a card of its own but context of this one."""
+    order = rulebook.precedence.problems[drawn.finding.rule.problem]
+    context = [line.rule for line in drawn.lines if line.rule.id in order.lines_only]
+    rules = (drawn.finding.rule, *context)
+    return tuple(dict.fromkeys(code for rule in rules for code in rule.card.overrides))
 
 
 def _links(finding: Finding, rulebook: Rulebook) -> tuple[Link, ...]:

@@ -86,9 +86,14 @@ def judge(charts: Charts, name: str, setting: Setting) -> Iterator[Judged]:
 
 def judge_chart(chart: Chart, call: Call | None, setting: Setting) -> Opinion:
     """The review of one chart, by the engine of the setting."""
-    hook = Hook(setting.hook or _hook(chart, call), call.selections if call is not None else None)
+    hook = hook_of(chart, call, setting)
     as_of = setting.as_of.astimezone(setting.zone)
     return judged_by(setting.engine, chart, setting.rulebook, hook, as_of, setting.shown)
+
+
+def hook_of(chart: Chart, call: Call | None, setting: Setting) -> Hook:
+    """The hook that a chart is judged for, with what its call selects."""
+    return Hook(setting.hook or _hook(chart, call), call.selections if call is not None else None)
 
 
 def _hook(chart: Chart, call: Call | None) -> str:

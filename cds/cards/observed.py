@@ -11,9 +11,10 @@ _FINAL = frozenset({"final", "amended", "corrected"})
 
 
 def result_line(fact: Fact, doubt: str) -> str:
-    """``Name: 5 mg/dL (limit 4 mg/dL), 1 Jun 2026 (Observation/1)``; what is missing is said."""
+    """``Name: 5 mg (upper limit 4 mg), of 1 Jun 2026 (Observation/1)``; what is missing is said."""
     date = fact.value("date")
-    parts = [_value(fact), render(date) if isinstance(date, Moment) else "no date recorded"]
+    when = f"of {render(date)}" if isinstance(date, Moment) else "no date recorded"
+    parts = [_value(fact), when]
     status = fact.records[0].status
     if status not in _FINAL:
         parts.append(status)

@@ -10,8 +10,9 @@ from cds.chart.model import MedicationRecord
 from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Finding
 from cds.engine.value import Missing, Value, Words, render
-from cds.rulebook.model import Rulebook
+from cds.rulebook.model import Parameter, Rulebook
 from cds.terminology.concept import CodeableConcept, Ingredient
+from cds.values.quantity import Quantity
 from cds.values.truth import Truth
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -53,7 +54,13 @@ def _filled(word: str, finding: Finding, rulebook: Rulebook, limit: int) -> str:
         concepts = next(item.concepts for item in finding.rule.facts if item.name == name)
         return _facts(finding.bound[name], field, limit, concepts, rulebook)
     parameter = rulebook.parameters.get(word)
-    return f"{parameter.value.normalize():f} {parameter.unit}".strip() if parameter else ""
+    return _parameter(parameter) if parameter else ""
+
+
+def _parameter(parameter: Parameter) -> str:
+    if parameter.unit in ("days", "hours", ""):
+        return f"{parameter.value.normalize():f} {parameter.unit}".strip()
+    return Quantity(parameter.value, parameter.unit).render()
 
 
 def _facts(

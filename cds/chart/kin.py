@@ -58,10 +58,11 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
     Kin of kin is kin.
     """
     keys = grouped_keys(kept)
+    reached = _reached(keys, left)
     called: dict[tuple[str, str], list[int]] = {}
     for place, item in enumerate(left):
         group = group_of(item.kind)
-        if group in keys:
+        if group in reached:
             for name in _names(item):
                 called.setdefault((group, name), []).append(place)
     wanted = [(group, key) for group, names in keys.items() for key in names]
@@ -77,6 +78,21 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
                 found.append(entry)
                 wanted += [(group_of(item.kind), key) for key in _keys(entry.resource, item.url)]
     return found, [item for place, item in enumerate(left) if place not in chosen]
+
+
+def _reached(keys: Mapping[str, set[str]], left: list[Left]) -> frozenset[str]:
+    """The groups of which something left out can be kin of what is kept.
+
+    Entries that have no links are kin only as versions of one resource: seldom is there any.
+    """
+    found = {group for group in keys if group not in CLASSIFIED_AS}
+    for item in left:
+        names = keys.get(item.kind) if item.kind not in found else None
+        if names is not None and (
+            item.url in names or f"{item.kind}/{item.resource.get('id')}" in names
+        ):
+            found.add(item.kind)
+    return frozenset(found)
 
 
 def grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:

@@ -6,7 +6,7 @@ the shapes of STU3 and R5 that old and new clients still send.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -93,6 +93,7 @@ def read_medication(
         product=product,
         key=_key(classification, product),
         links=_links(resource, reading.index),
+        replaces=_referred(resource, ("priorPrescription",), reading.index),
         regimen=regimen,
         supply=_supply(resource) if wanted else None,
         quantity=_quantity(resource) if wanted else None,
@@ -354,9 +355,14 @@ MEDICATION_LINKS = ("authorizingPrescription", "request", "basedOn", "partOf", "
 
 def _links(resource: Json, index: Index) -> tuple[str, ...]:
     """The orders this resource belongs to. (`priorPrescription` names another order: not here.)"""
+    return _referred(resource, MEDICATION_LINKS, index)
+
+
+def _referred(resource: Json, names: Iterable[str], index: Index) -> tuple[str, ...]:
+    """What References of these names lead to, each once."""
     found = [
         index.key(item)
-        for name in MEDICATION_LINKS
+        for name in names
         for item in as_list(resource.get(name))
         if reference_of(item)
     ]

@@ -70,6 +70,7 @@ class MedicationRecord(Record):
 
     ``supply`` is in days; ``quantity`` as dispensed or ordered. ``key`` names the drug for joining
     resources of one course (same ingredients, same release), "" when nothing is known of it.
+    ``replaces`` are the orders whose place it takes (R4 `priorPrescription`).
     """
 
     classification: Classification = field(kw_only=True)
@@ -82,6 +83,7 @@ class MedicationRecord(Record):
     refills: int = field(default=0, kw_only=True)
     links: tuple[str, ...] = field(default=(), kw_only=True)
     reasons: Reasons = field(default=Reasons(), kw_only=True)
+    replaces: tuple[str, ...] = field(default=(), kw_only=True)
     categories: tuple[str, ...] = field(default=(), kw_only=True)
     resource: Mapping[str, object] | None = field(default=None, kw_only=True)
 

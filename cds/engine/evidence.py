@@ -39,3 +39,8 @@ def certainty_of(record: MedicationRecord) -> str:
     """The best certainty with which the drug is known, "unknown" when nothing matched."""
     found = [match.certainty for match in record.classification.matches]
     return min(found, key=_CERTAINTIES.index).value if found else "unknown"
+
+
+def cap_attributes(record: MedicationRecord) -> Mapping[str, str]:
+    """What the lines of a pack's caps ask of an entry."""
+    return {**record.attributes, "certainty": certainty_of(record), "status": record.status}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from cds.chart.model import Course, MedicationRecord
-from cds.engine.evidence import certainty_of, first_row, row_matches
+from cds.engine.evidence import cap_attributes, first_row, row_matches
 from cds.engine.frame import Clock
 from cds.engine.reading import Exposure, Interval, Reading, denied, stopped
 from cds.engine.value import Span, Spans
@@ -196,11 +196,7 @@ class Judge:
         profile: Profile | None,
     ) -> Mapping[str, tuple[Span, ...]]:
         """Lowers what an entry counts as where its certainty allows no more."""
-        attributes = {
-            **record.attributes,
-            "certainty": certainty_of(record),
-            "status": record.status,
-        }
+        attributes = cap_attributes(record)
         for cap in self.definition.caps:
             if not row_matches(cap, attributes, record):
                 continue

@@ -82,6 +82,17 @@ class Fact:
             self._values[name] = found
         return found
 
+    def told(self) -> Mapping[str, Value]:
+        """The properties that somebody has asked for, as they were answered."""
+        return dict(self._values)
+
+    def forget(self, terms: Mapping[str, Truth], told: Mapping[str, Value]) -> None:
+        """Keeps only these answers about its terms and its properties."""
+        self.terms.clear()
+        self.terms.update(terms)
+        self._values.clear()
+        self._values.update(told)
+
     def flagged(self, word: str) -> Truth:
         return known(self.profile is not None and word in self.profile.flags)
 

@@ -61,12 +61,13 @@ class Meanings(Lexicon):
         meaning = self._meanings.get((fact.kind, word))
         if meaning is Meaning.TERM:
             term = self.rulebook.definitions[fact.kind].terms[word]
-            return self._term(term, sheet, fact)
+            return self.term(term, sheet, fact)
         if meaning is Meaning.FLAG:
             return fact.flagged(word)
         return fact.in_concept(word)
 
-    def _term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
+    def term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
+        """Whether a term holds of a fact, worked out anew."""
         scope = self._about(sheet, fact, term.facts)
         if (
             term.unsure is not None

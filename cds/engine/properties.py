@@ -118,6 +118,10 @@ def _stated_reason(fact: Fact) -> Value:
     return found if found.words else Missing(f"{fact.name} gives no reason")
 
 
+def _replaces(fact: Fact) -> Value:
+    return words(*(name for record in _medications(fact) for name in record.replaces))
+
+
 def _valuesets(found: list[Classification]) -> list[str]:
     return [match.valueset for item in found for match in item.matches]
 
@@ -137,6 +141,7 @@ _MEDICATION: Mapping[str, Reader] = {
     "reason": _reason,
     "reason-certainty": _reason_certainty,
     "stated-reason": _stated_reason,
+    "replaces": _replaces,
 }
 
 

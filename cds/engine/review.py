@@ -73,7 +73,7 @@ class Evaluator:
         if problems:
             return Review(chart, hook, clock, (), (), problems)
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
-        verdicts = (judge or self._judge_all)(self.agendas(hook.name), sheet, shown)
+        verdicts = (judge or self.judge_all)(self.agendas(hook.name), sheet, shown)
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(
             chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet), shown
@@ -81,9 +81,10 @@ class Evaluator:
 
     # -- one rule ---------------------------------------------------------------------------------
 
-    def _judge_all(
+    def judge_all(
         self, agendas: tuple[Agenda, ...], sheet: Sheet, shown: Container[str]
     ) -> tuple[Verdict, ...]:
+        """The verdict of each rule of the agendas on a sheet; see ``Judge``."""
         return tuple(self._judge(each, sheet, shown) for each in agendas)
 
     def _judge(self, agenda: Agenda, sheet: Sheet, shown: Container[str]) -> Verdict:

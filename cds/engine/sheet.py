@@ -63,6 +63,10 @@ class Sheet:
             self._facts[kind] = found
         return found
 
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of which the facts have been asked for."""
+        return tuple(self._facts)
+
     def of_concept(self, kind: str, concept: str) -> tuple[Fact, ...]:
         """The facts of a kind that are, or may be, of a value set; in the order of `facts`."""
         index = self._by_concept.get(kind)
@@ -233,6 +237,11 @@ class Sheet:
                 found = truth, reasons
             self._unseen[kind] = found
         return found
+
+    def told_unseen(self, kind: str) -> Truth | None:
+        """What `unseen` has answered before; None where nobody asked."""
+        found = self._unseen.get(kind)
+        return found[0] if found is not None else None
 
     def reasons(self, fact: Fact, word: str) -> tuple[str, ...]:
         """Why a word is unknown of a fact."""

@@ -11,6 +11,7 @@ from cds.rulebook.model import (
     EvidenceRow,
     FactClause,
     KindDefinition,
+    ProblemOrder,
     Rule,
     Rulebook,
     Sentence,
@@ -234,9 +235,12 @@ class _Checker:
         self.place(rule)
 
     def bound(self, rule: Rule) -> None:
-        told = [sentence for choices in rule.card.wordings.values() for _, sentence in choices]
-        asked = {name for item in (*rule.when, *told) for name, _ in names(item.test)}
-        asked |= {path.name for item in (*rule.when, *told) for path in paths(item.test)}
+        card = rule.card
+        told = [*rule.when, *(level.sentence for level in card.levels)]
+        told += [sentence for choices in card.wordings.values() for _, sentence in choices]
+        told += [offer.condition for offer in card.suggestions if offer.condition is not None]
+        asked = {name for sentence in told for name, _ in names(sentence.test)}
+        asked |= {path.name for sentence in told for path in paths(sentence.test)}
         asked |= {path.name for let in rule.lets for path in paths(let.value)}
         for fact in rule.facts:
             named = [path.name for sentence in fact.where for path in paths(sentence.test)]
@@ -324,12 +328,27 @@ class _Checker:
                 "name",
             )
 
+    def order(self, order: ProblemOrder) -> None:
+        """A finding can replace only another of its problem, about facts that both are about."""
+        for item in order.replaces:
+            for rule_id in (item.rule, item.replaced):
+                if rule_id not in order.rules:
+                    what = f"'{rule_id}' is not in the order of '{order.id}'"
+                    self.author.error(item.place, what, ", ".join(order.rules), "name")
+            for rule in self.rulebook.rules:
+                missing = set(item.same) - set(rule.per)
+                if rule.id in (item.rule, item.replaced) and missing:
+                    what = f"'{min(missing)}' is not in 'per' of '{rule.id}'"
+                    self.author.error(item.place, what, ", ".join(rule.per), "name")
+
 
 def check_rulebook(rulebook: Rulebook, author: Author, concepts: frozenset[str]) -> None:
     """Reports every name that means nothing, every rule without a place, every circle."""
     checker = _Checker(rulebook, author, concepts)
     for definition in rulebook.definitions.values():
         checker.kind(definition)
+    for order in rulebook.precedence.problems.values():
+        checker.order(order)
     seen: dict[str, Rule] = {}
     for rule in rulebook.rules:
         checker.rule(rule)

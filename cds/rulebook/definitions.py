@@ -103,7 +103,8 @@ def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:
 
 
 def _parameter(name: str, node: Node, author: Author) -> Parameter:
-    author.only(node, ("value", "allowed", "basis", "means", "follows"), f"the parameter '{name}'")
+    keys = ("value", "allowed", "basis", "means", "follows", "at-most")
+    author.only(node, keys, f"the parameter '{name}'")
     value, unit = author.amount(node.get("value"), "value")
     low, high = value, value
     allowed = author.text(node, "allowed", required=True)
@@ -123,8 +124,8 @@ def _parameter(name: str, node: Node, author: Author) -> Parameter:
         author.error(node.place, f"'{name}' is outside what it allows itself", allowed, "value")
     basis = author.words(node, "basis", required=True)
     means = author.text(node, "means", required=True)
-    follows = author.text(node, "follows")
-    return Parameter(name, value, unit, low, high, basis, means, node.place, follows)
+    follows, at_most = author.text(node, "follows"), author.text(node, "at-most")
+    return Parameter(name, value, unit, low, high, basis, means, node.place, follows, at_most)
 
 
 def _entries(node: Node, key: str) -> list[tuple[str, Node]]:

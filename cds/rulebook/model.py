@@ -189,7 +189,8 @@ class Rule:
 class Parameter:
     """A number of the pack, with the reason for it; ``unit`` is days, hours, a UCUM unit or "".
 
-    ``follows`` names another number that this one keeps its proportion to, unless it is set itself.
+    ``follows`` names another number that this one keeps its proportion to, unless it is set itself;
+    ``at_most`` one that it must not be above.
     """
 
     name: str
@@ -201,6 +202,7 @@ class Parameter:
     means: str
     place: Place
     follows: str = ""
+    at_most: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,7 @@ class Replacement:
     rule: str
     replaced: str
     same: tuple[str, ...]
+    place: Place = field(default_factory=Place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,11 +132,11 @@ def read_pack(
         rules=rules,
         definitions=definitions,
         parameters=bound,
-        precedence=_read_precedence(first(files.one("precedence.yaml")), author),
+        precedence=read_precedence(first(files.one("precedence.yaml")), author),
         templates=_plain_mapping(first(head.get("templates"))),
         overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
         sources=read_sources(first(files.one("sources.yaml")), author),
-        terminology=_terminology(valuesets),
+        terminology=read_terminology(valuesets),
         evidence_url=site.evidence_url,
         digest=_digest(files, site),
     )
@@ -173,9 +173,13 @@ def _read_definitions(
                 )
             parameters[name] = parameter
     for parameter in parameters.values():
-        if parameter.follows and parameter.follows not in parameters:
-            what = f"'{parameter.name}' follows '{parameter.follows}', which is no parameter"
-            author.error(parameter.place, what, ", ".join(sorted(parameters)), "name")
+        for other, says in ((parameter.follows, "follows"), (parameter.at_most, "is at most")):
+            if other and other not in parameters:
+                what = f"'{parameter.name}' {says} '{other}', which is no parameter"
+                author.error(parameter.place, what, ", ".join(sorted(parameters)), "name")
+            elif other and parameters[other].unit != parameter.unit and says == "is at most":
+                what = f"'{parameter.name}' and '{other}' have different units"
+                author.error(parameter.place, what, parameter.unit, "value")
     return definitions, parameters
 
 
@@ -183,7 +187,8 @@ def _sets(valuesets: Mapping[str, Node]) -> dict[str, Node]:
     return {name: node for name, node in valuesets.items() if name not in _TABLES}
 
 
-def _terminology(valuesets: Mapping[str, Node]) -> Terminology:
+def read_terminology(valuesets: Mapping[str, Node]) -> Terminology:
+    """The terminology of the documents in `valuesets/`, by the names of their files."""
     sets = {name: node.plain() for name, node in _sets(valuesets).items()}
     tables = {name: node.plain() for name, node in valuesets.items() if name in _TABLES}
     return Terminology.from_data(
@@ -251,7 +256,8 @@ def _census(node: Node, author: Author) -> tuple[str, FactClause]:
     return author.text(node, "label", required=True), read_fact("census", clause, author)
 
 
-def _read_precedence(node: Node, author: Author) -> Precedence:
+def read_precedence(node: Node, author: Author) -> Precedence:
+    """What `precedence.yaml` says: which finding of a problem speaks, and who silences whom."""
     author.only(node, ("problems", "suppressions"), "precedence.yaml")
     problems = {}
     for name, item in first(node.get("problems")).mapping.items():
@@ -285,6 +291,7 @@ def _replacement(node: Node, author: Author) -> Replacement:
         author.text(node, "rule", required=True),
         author.text(node, "replaced", required=True),
         author.words(node, "same", required=True),
+        node.place,
     )
 
 
@@ -301,12 +308,13 @@ def _digest(files: _Files, site: Site) -> str:
 
 def _check_selectors(rulebook: Rulebook, site: Site, author: Author) -> None:
     known = {word for rule in rulebook.rules for word in (rule.id, rule.group, *rule.tags)}
-    for word in (*site.enable, *site.disable):
-        if word not in known:
-            place = first(site.place).place if site.place is not None else Place()
-            author.error(
-                place, f"'{word}' names no rule, group or tag", ", ".join(sorted(known)), "value"
-            )
+    for key, words in (("enable", site.enable), ("disable", site.disable)):
+        written = {item.text: item.place for item in first(first(site.place).get(key)).items}
+        for word in words:
+            if word not in known:
+                what = f"'{word}' names no rule, group or tag"
+                place = written.get(word, Place(f"--{key}"))
+                author.error(place, what, ", ".join(sorted(known)), "value")
 
 
 def load_site(path: Path, problems: list[Problem]) -> Site:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from cds.rulebook.document import Node
 from cds.rulebook.model import Parameter, Rule
 from cds.rulebook.reading import Author, first
+from cds.values.moment import zone
+from cds.values.problem import Problem
 
 _KEYS = ("timezone", "parameters", "enable", "disable", "evidence-url", "supplied", "service")
 
@@ -33,11 +36,12 @@ class Site:
 def read_site(node: Node, author: Author) -> Site:
     """The site's configuration from its YAML file."""
     author.only(node, _KEYS, "the site configuration")
-    parameters = tuple(
-        (name, item.text) for name, item in first(node.get("parameters")).mapping.items()
-    )
+    numbers = first(node.get("parameters"))
+    if numbers.text or (numbers.items and not numbers.mapping):
+        author.error(numbers.place, "'parameters' must name numbers", "{NAME: 2 days}", "shape")
+    parameters = tuple((name, item.text) for name, item in numbers.mapping.items())
     return Site(
-        timezone=author.text(node, "timezone"),
+        timezone=_timezone(node, author),
         parameters=parameters,
         enable=author.words(node, "enable"),
         disable=author.words(node, "disable"),
@@ -46,6 +50,18 @@ def read_site(node: Node, author: Author) -> Site:
         service=node.get("service"),
         place=node,
     )
+
+
+def _timezone(node: Node, author: Author) -> str:
+    name = author.text(node, "timezone")
+    try:
+        zone(name or "UTC")
+    except ValueError as error:
+        what, _, accepted = str(error).partition(": ")
+        accepted = accepted.removesuffix(" is accepted")
+        author.error(first(node.get("timezone")).place, what, accepted, "value")
+        return ""
+    return name
 
 
 def bind_parameters(
@@ -60,10 +76,8 @@ def bind_parameters(
         if parameter is None:
             author.error(node.place, f"'{name}' is no parameter", ", ".join(sorted(known)), "value")
             continue
-        value, unit = author.amount(node, "value")
-        allowed = f"{_plain(parameter.low)} to {_plain(parameter.high)} {parameter.unit}".strip()
-        if unit != parameter.unit or not parameter.low <= value <= parameter.high:
-            author.error(node.place, f"'{text}' is not allowed for '{name}'", allowed, "value")
+        value = _number(parameter, node, author)
+        if value is None:
             continue
         bound[name] = replace(parameter, value=value)
     chosen = {name for name, _ in site.parameters}
@@ -74,7 +88,35 @@ def bind_parameters(
             value = parameter.value * bound[leader].value / known[leader].value
             held = min(max(value, parameter.low), parameter.high)
             bound[parameter.name] = replace(parameter, value=held)
+    _check_order(bound, site, author)
     return bound
+
+
+def _number(parameter: Parameter, node: Node, author: Author) -> Decimal | None:
+    """The site's value, within what the pack allows; None, and reported, where it is not."""
+    found: list[Problem] = []
+    value, unit = Author(found).amount(node, "value")
+    whole = parameter.unit not in ("days", "hours") or value == value.to_integral_value()
+    if not found and unit == parameter.unit and parameter.low <= value <= parameter.high and whole:
+        return value
+    allowed = f"{_plain(parameter.low)} to {_plain(parameter.high)} {parameter.unit}".strip()
+    if not whole:
+        allowed += ", whole ones"
+    what = f"'{node.text}' is not allowed for '{parameter.name}'"
+    author.error(node.place, what, allowed, "value")
+    return None
+
+
+def _check_order(bound: Mapping[str, Parameter], site: Site, author: Author) -> None:
+    """Reports numbers that the site sets beyond another one that must not be below them."""
+    written = first(first(site.place).get("parameters")).keys
+    for parameter in bound.values():
+        other = bound.get(parameter.at_most)
+        if other is None or parameter.value <= other.value:
+            continue
+        place = written.get(parameter.name) or written.get(other.name) or parameter.place
+        what = f"'{parameter.name}' is above '{other.name}'"
+        author.error(place, what, f"at most {_plain(other.value)} {other.unit}".strip(), "value")
 
 
 def _plain(value: Decimal) -> str:

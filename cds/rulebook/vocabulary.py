@@ -39,6 +39,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "reason": "value sets of what the order says it is for",
         "reason-certainty": "code, name or text, of what the order says it is for",
         "stated-reason": "what the order says it is for, as written",
+        "replaces": "the resources of the orders whose place it takes",
         "first-recent-day": "profile",
         "look-back": "profile",
         "washout": "profile",
@@ -122,6 +123,26 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "sex": "administrative",
         "age": "completed years",
     },
+}
+
+# Properties that always have an answer, be it that there is nothing; of the others a record may
+# say nothing, or not enough.
+_ALWAYS = frozenset({"name", "source", "because", "certainty", "says"})
+TOLD: Mapping[str, frozenset[str]] = {
+    "medication": _ALWAYS | {"dose-missing", "release", "drafted", "on-hold", "reason"},
+    "procedure": _ALWAYS
+    | {
+        *("timed", "dates-differ", "priority", "class", "elective", "specialty", "topics"),
+        *("ordered", "evidence", "drafted", "concept"),
+    },
+    "condition": _ALWAYS | {"clinical", "verification", "category", "modified"},
+    "allergy": _ALWAYS | {"clinical", "verification", "type", "criticality", "modified"},
+    "result": _ALWAYS
+    | {"status", "modified", "interpretation", "absent", "answer-text", "concept"},
+    "dose-step": _ALWAYS | {"order", "first"},
+    "statement": _ALWAYS | {"status"},
+    "source": _ALWAYS,
+    "patient": _ALWAYS | {"sex"},
 }
 
 # Names that every sentence may use.

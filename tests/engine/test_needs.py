@@ -31,9 +31,10 @@ MEDICATION = {
 OPERATION = {"ServiceRequest", "Appointment", "Procedure", "Encounter"}
 
 
-def test_shipped_rules_read_no_results_but_the_tasks_that_document_a_hold() -> None:
+def test_shipped_rules_read_allergies_results_and_the_tasks_that_document_a_hold() -> None:
     found = resource_types(rulebook())
-    assert set(found) == {"Patient", *MEDICATION, *OPERATION, "Condition", "Task"}
+    others = {"Condition", "AllergyIntolerance", "Observation", "Task"}
+    assert set(found) == {"Patient", *MEDICATION, *OPERATION, *others}
     assert found[0] == "Patient"
 
 

@@ -26,7 +26,7 @@ def test_it_is_clean() -> None:
     rulebook = read_pack(CONTRAST, Site(), problems)
     assert [problem.render() for problem in problems] == []
     assert rulebook is not None
-    assert len(rulebook.rules) == 5
+    assert len(rulebook.rules) == 6
     assert not SUITE.problems
 
 

@@ -95,6 +95,10 @@ MISTAKES = [
     ("definitions/result.yaml", "it.status is unknown", "it.state is unknown", "it.state", "a result has no 'state'"),
     ("definitions/result.yaml", "kind: result\n", "kind: resolt\n", "resolt", "'resolt' is no kind"),
     ("definitions/procedure.yaml", "counts-as: possible", "counts-as: maybe", "if: {}", "cannot count as 'maybe'"),
+    ("definitions/dose-step.yaml", "first-after: forgotten-after", "first-after: three-months", "three-months", "is no number of days"),
+    ("definitions/procedure.yaml", "kind: procedure\n", "kind: procedure\nfirst-after: three\n", "three", "is no number of days"),
+    ("precedence.yaml", "  scans:\n", "    replaces: [{rule: contrast.allergy, replaced: contrast.alergy, same: [scan]}]\n  scans:\n", "", "'contrast.alergy' is not in the order of 'scan'"),
+    ("precedence.yaml", "  scans:\n", "    replaces: [{rule: contrast.allergy, replaced: contrast.low-kidney-function, same: [drug]}]\n  scans:\n", "", "'drug' is not in 'per' of 'contrast.allergy'"),
     ("precedence.yaml", "speaking: critical", "speaks: critical", "speaks: critical", "is no key of a suppression"),
     ("pack.yaml", "title: Metformin", "titel: Metformin", "titel", "'titel' is no key of pack.yaml"),
     ("pack.yaml", "version: 0.1.0\n", "", "id:", "'version' is missing"),
@@ -237,6 +241,7 @@ ALL = {
     "contrast.kidney-function-missing",
     "contrast.low-kidney-function",
     "contrast.repeated-scans",
+    "monitor.steep",
     "monitor.vitamin",
 }
 
@@ -244,11 +249,12 @@ ALL = {
 def test_rules_are_switched_by_id_group_and_tag(pack: Path) -> None:
     assert rules_on(pack) == ALL
     assert rules_on(pack, disable=("monitor.vitamin",)) == ALL - {"monitor.vitamin"}
-    assert rules_on(pack, disable=("contrast",)) == {"monitor.vitamin"}
+    assert rules_on(pack, disable=("contrast",)) == {"monitor.steep", "monitor.vitamin"}
     invented = {"contrast.kidney-function-missing", "contrast.low-kidney-function"}
     assert rules_on(pack, disable=("invented",)) == ALL - invented
     assert rules_on(pack, disable=("contrast",), enable=("contrast.allergy",)) == {
         "contrast.allergy",
+        "monitor.steep",
         "monitor.vitamin",
     }
 
@@ -257,7 +263,10 @@ def test_a_rule_that_is_off_by_default(pack: Path, edit: Edit) -> None:
     edit("monitor/vitamin.yaml", "per: [drug]", "default: off\nper: [drug]")
     assert rules_on(pack) == ALL - {"monitor.vitamin"}
     assert rules_on(pack, enable=("monitor",)) == ALL
-    assert rules_on(pack, enable=("monitor",), disable=("monitor",)) == ALL - {"monitor.vitamin"}
+    assert rules_on(pack, enable=("monitor",), disable=("monitor",)) == ALL - {
+        "monitor.steep",
+        "monitor.vitamin",
+    }
 
 
 def test_a_retired_rule_stays_off(pack: Path, edit: Edit) -> None:

@@ -38,7 +38,7 @@ def test_a_key_that_means_nothing(tmp_path: Path) -> None:
     load_site(path, problems)
     assert [problem.render() for problem in problems] == [
         f"{path}:2:1: 'enabled' is no key of the site configuration; "
-        "accepted: disable, enable, evidence-url, parameters, supplied, timezone (key)"
+        "accepted: disable, enable, evidence-url, parameters, service, supplied, timezone (key)"
     ]
 
 
@@ -49,6 +49,33 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     problems: list[Problem] = []
     load_site(path, problems)
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "parameters: 3\n",
+            "1:13: 'parameters' must name numbers; accepted: {NAME: 2 days} (shape)",
+        ),
+        (
+            "parameters: [a]\n",
+            "1:13: 'parameters' must name numbers; accepted: {NAME: 2 days} (shape)",
+        ),
+        (
+            "timezone: Nowhere/Land\n",
+            "1:11: 'Nowhere/Land' is not a time zone; "
+            "accepted: an IANA name such as UTC or America/New_York (value)",
+        ),
+        ("timezone: [UTC]\n", "1:11: 'timezone' must be text; accepted: timezone: text (shape)"),
+    ],
+)
+def test_what_cannot_be_meant(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    problems: list[Problem] = []
+    load_site(path, problems)
+    assert [problem.render() for problem in problems] == [f"{path}:{told}"]
 
 
 def test_mistakes_point_into_the_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from cds.rulebook.knowledge import Dispute, Knowledge, ThemePage
 from cds.rulebook.model import Evidence, Rule, Rulebook
+from cds.rulebook.reading import Author
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,6 @@ class Surfaces:
     statements: Mapping[str, Surface]
     sources: Mapping[str, Surface]
     disputes: Mapping[str, Surface]
-
-    def hidden(self, knowledge: Knowledge) -> list[str]:
-        """Ids of statements that surface nowhere without a reason, and of disputes nowhere told."""
-        silent = [
-            name
-            for name, statement in knowledge.statements.items()
-            if not self.statements.get(name) and not statement.nowhere
-        ]
-        return silent + [name for name in knowledge.disputes if not self.disputes.get(name)]
 
 
 @dataclass(slots=True)
@@ -70,6 +62,24 @@ def surfaces(rulebook: Rulebook, knowledge: Knowledge) -> Surfaces:
         for dispute in disputes_on(page, knowledge):
             disputes.pages.setdefault(dispute.id, {})[page.id] = None
     return Surfaces(statements.surfaces(), sources.surfaces(), disputes.surfaces())
+
+
+def check_surfaces(rulebook: Rulebook, knowledge: Knowledge, author: Author) -> None:
+    """Reports statements that surface nowhere without a reason, and disputes that nobody is told.
+
+    ``rulebook`` must hold every rule of the pack, those that are off included.
+    """
+    found = surfaces(rulebook, knowledge)
+    for name, statement in knowledge.statements.items():
+        accepted = "an evidence entry of a rule, an entry of a page, or nowhere: REASON"
+        if not found.statements.get(name) and not statement.nowhere:
+            author.error(statement.place, f"'{name}' surfaces nowhere", accepted, "missing")
+        if found.statements.get(name) and statement.nowhere:
+            author.error(statement.place, f"'{name}' is to surface nowhere", accepted, "value")
+    for name, dispute in knowledge.disputes.items():
+        if not found.disputes.get(name):
+            accepted = "rules: [ID] or pages: [NAME] where a reader meets it"
+            author.error(dispute.place, f"'{name}' is told nowhere", accepted, "missing")
 
 
 def disputes_of(rule: Rule, knowledge: Knowledge) -> list[Dispute]:
