@@ -20,7 +20,7 @@ from cds.second.problem import EngineError
 from cds.values.moment import read_instant, zone
 from cds.values.problem import Place, Problem
 
-_FIXTURES = "fixtures.yaml"
+FIXTURES = "fixtures.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +119,10 @@ def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario |
 def _read_fixtures(
     root: Path, problems: list[Problem]
 ) -> tuple[dict[str, object], dict[str, object]]:
-    path = root / _FIXTURES
+    path = root / FIXTURES
     if not path.is_file():
         return {}, {}
-    node = read_document(path, _FIXTURES, problems)
+    node = read_document(path, FIXTURES, problems)
     plain = node.plain() if node is not None else {}
     if not isinstance(plain, dict):
         return {}, {}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 import cds
 from cds.rulebook.bibliography import read_sources
 from cds.rulebook.check import check_rulebook
 from cds.rulebook.definitions import read_definition, read_fact, read_parameters
 from cds.rulebook.document import Node, read_document
+from cds.rulebook.layout import PACK_KEYS, arranged, shape_of
 from cds.rulebook.model import (
     ATTRIBUTES,
     FactClause,
@@ -31,8 +33,8 @@ from cds.rulebook.site import Site, bind_parameters, is_on, read_site
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
 
-_TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations"})
-_RESERVED = frozenset({"definitions", "valuesets", "evidence"})
+TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations", "retired"})
+RESERVED = frozenset({"definitions", "valuesets", "evidence"})
 
 
 class RulebookError(Exception):
@@ -51,8 +53,11 @@ def shipped_pack() -> Path:
 
 
 @dataclass(slots=True)
-class _Files:
-    """The files of a pack by what they are, and a running digest of their bytes."""
+class PackFiles:
+    """The files of a pack by what they are, and a running digest of what they say.
+
+    Layout and comments make no difference to it: `cds fmt` leaves it as it is.
+    """
 
     root: Path
     problems: list[Problem]
@@ -60,10 +65,12 @@ class _Files:
 
     def read(self, path: Path) -> Node | None:
         name = path.relative_to(self.root).as_posix()
-        # A file that cannot be read is reported below, with its place.
-        with suppress(OSError):
-            self.digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return read_document(path, name, self.problems)
+        node = read_document(path, name, self.problems)
+        plain = node.plain() if node is not None else None
+        if isinstance(plain, dict):
+            plain = arranged(plain, shape_of(plain))
+        self.digest.update(msgspec.json.encode([name, plain]))
+        return node
 
     def one(self, name: str) -> Node | None:
         path = self.root / name
@@ -83,7 +90,7 @@ class _Files:
     def rules(self) -> list[Node]:
         found = []
         for path in sorted(self.root.glob("*/*.yaml")):
-            if path.parent.name in _RESERVED or path.name.endswith(".scenarios.yaml"):
+            if path.parent.name in RESERVED or path.name.endswith(".scenarios.yaml"):
                 continue
             node = self.read(path)
             if node is not None:
@@ -118,7 +125,7 @@ def read_pack(
             Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file")
         )
         return None
-    files = _Files(root, problems)
+    files = PackFiles(root, problems)
     author = Author(problems)
     head = files.one("pack.yaml")
     if head is None:
@@ -140,7 +147,7 @@ def read_pack(
         evidence_url=site.evidence_url,
         digest=_digest(files, site),
     )
-    concepts = frozenset(_sets(valuesets))
+    concepts = frozenset(without_tables(valuesets))
     check_rulebook(rulebook, author, concepts)
     for name in {word for words in rulebook.pack.attributes.values() for word in words} - concepts:
         author.error(first(head.get("attributes")).place, f"'{name}' is no value set", "", "name")
@@ -152,7 +159,7 @@ def read_pack(
 
 
 def _read_definitions(
-    files: _Files, author: Author
+    files: PackFiles, author: Author
 ) -> tuple[dict[str, KindDefinition], dict[str, Parameter]]:
     definitions: dict[str, KindDefinition] = {}
     parameters: dict[str, Parameter] = {}
@@ -183,14 +190,15 @@ def _read_definitions(
     return definitions, parameters
 
 
-def _sets(valuesets: Mapping[str, Node]) -> dict[str, Node]:
-    return {name: node for name, node in valuesets.items() if name not in _TABLES}
+def without_tables(valuesets: Mapping[str, Node]) -> dict[str, Node]:
+    """The value sets among the files of their folder; the others are tables of words."""
+    return {name: node for name, node in valuesets.items() if name not in TABLES}
 
 
 def read_terminology(valuesets: Mapping[str, Node]) -> Terminology:
     """The terminology of the documents in `valuesets/`, by the names of their files."""
-    sets = {name: node.plain() for name, node in _sets(valuesets).items()}
-    tables = {name: node.plain() for name, node in valuesets.items() if name in _TABLES}
+    sets = {name: node.plain() for name, node in without_tables(valuesets).items()}
+    tables = {name: node.plain() for name, node in valuesets.items() if name in TABLES}
     return Terminology.from_data(
         {name: data for name, data in sets.items() if isinstance(data, dict)},
         {name: data for name, data in tables.items() if isinstance(data, dict)},
@@ -198,25 +206,7 @@ def read_terminology(valuesets: Mapping[str, Node]) -> Terminology:
 
 
 def _read_pack_head(node: Node, author: Author) -> Pack:
-    keys = (
-        "id",
-        "title",
-        "version",
-        "label",
-        "url",
-        "canonical",
-        "footer",
-        "badge",
-        "templates",
-        "overrides",
-        "census",
-        "developer",
-        "funding",
-        "date",
-        "notice",
-        "attributes",
-    )
-    author.only(node, keys, "pack.yaml")
+    author.only(node, PACK_KEYS, "pack.yaml")
     footer, badge = first(node.get("footer")), first(node.get("badge"))
     return Pack(
         id=author.text(node, "id", required=True),
@@ -300,7 +290,7 @@ def _plain_mapping(node: Node) -> dict[str, object]:
     return plain if isinstance(plain, dict) else {}
 
 
-def _digest(files: _Files, site: Site) -> str:
+def _digest(files: PackFiles, site: Site) -> str:
     digest = files.digest.copy()
     digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
     return f"sha256:{digest.hexdigest()}"
