@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from cds.authoring.mutation.arguments import refused_arguments
 from cds.authoring.scenario import FIXTURES, Scenario, Suite, read_suite
 from cds.authoring.shorthand import DRUGS
 from cds.rulebook.document import Node, read_document
@@ -12,13 +13,15 @@ from cds.rulebook.lint import lint_rules
 from cds.rulebook.model import INDICATORS, Rulebook
 from cds.rulebook.reading import Author, first
 from cds.rulebook.site import Site
-from cds.values.problem import Place, Problem
+from cds.values.problem import Place, Problem, Severity
 
 
 def find_problems(root: Path, site: Site) -> tuple[Rulebook | None, Suite, list[Problem]]:
     """The pack, its scenarios, and all that is wrong in either: sorted, each once."""
     problems: list[Problem] = []
     rulebook = lint_rules(root, site, problems)
+    if rulebook is not None and not any(item.severity is Severity.ERROR for item in problems):
+        problems += refused_arguments(root, rulebook)
     suite = read_suite(root)
     problems += suite.problems
     author = Author(problems)
