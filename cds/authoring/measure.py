@@ -41,13 +41,15 @@ class Measuring:
 def measure_pack(root: Path, only: Path | None, site: Site, how: Measuring) -> int:
     """Runs the scenarios of a pack and prints what they do not show of it.
 
-    ``only`` limits what is measured to a file or folder of the pack; scenarios of the whole pack
-    are run all the same, so that a rule's figure does not depend on what else is measured. 1 when
-    a scenario fails, when a mutant survives without an argument (with ``fail_under``: when too many
-    do), or when coverage is below ``fail_under``. Raises RulebookError.
+    ``only`` limits what is measured, and by which scenarios, to a file or folder of the pack; what
+    has no scenarios of its own (a definition) is measured by all. 1 when a scenario fails, when a
+    mutant survives without an argument (with ``fail_under``: when too many do), or when coverage is
+    below ``fail_under``. Raises RulebookError.
     """
     book = Book(root)
-    suite = read_suite(root)
+    suite = read_suite(root, only)
+    if not suite.scenarios:
+        suite = read_suite(root)
     bench = Bench(book, Runner(suite, site, how.engine))
     found = [bench.case(item) for item in progress(suite.scenarios, len(suite.scenarios))]
     failures = [item for item in found if isinstance(item, Failure)]

@@ -50,6 +50,7 @@ _READERS: Mapping[str, Mapping[str, Callable[[Sheet, Fact], Value]]] = {
         "says": says,
         **{name: profile_reader(name) for name in _PROFILE_VALUES},
     },
+    "condition": {"says": says},
     "procedure": {"ahead": ahead, "topics": topics, "ordered": ordered, "says": says},
     "source": {"unseen": _unseen, "because": _because},
     "patient": {"age": _age},

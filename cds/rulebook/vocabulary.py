@@ -36,7 +36,9 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "on-hold": "yes if an order of the course is on hold",
         "at-bedtime": "yes if a dose is taken at bedtime, no if all are at other times",
         "says": "wordings found in its texts",
-        "reason": "what the order says it is for",
+        "reason": "value sets of what the order says it is for",
+        "reason-certainty": "code, name or text, of what the order says it is for",
+        "stated-reason": "what the order says it is for, as written",
         "replaces": "the resources of the orders whose place it takes",
         "first-recent-day": "profile",
         "look-back": "profile",
@@ -71,6 +73,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "abated": "date",
         "modified": "yes or no",
         "certainty": "code or text",
+        "says": "wordings found in its texts",
         "concept": "the value sets that it is in",
     },
     "allergy": {

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cds.authoring.mutation.book import Book
 from cds.authoring.mutation.mutant import Mutant
 from cds.rulebook.document import Node, read_document
+from cds.rulebook.model import Rulebook
 from cds.rulebook.reading import Author, first
 from cds.values.problem import Place, Problem
 
@@ -55,6 +57,16 @@ def _read(node: Node, author: Author) -> Iterator[Argument]:
     changes = author.words(node, "change", required=True)
     for change in changes:
         yield Argument((owner, clause, change), because, node.place)
+
+
+def refused_arguments(root: Path, rulebook: Rulebook) -> list[Problem]:
+    """What is wrong with the arguments of a pack that can be read; nothing where there are none."""
+    problems: list[Problem] = []
+    arguments = read_arguments(root, problems)
+    if not arguments:
+        return problems
+    book = Book(root, rulebook)
+    return problems + unknown_arguments(arguments, book.mutants({one.owner for one in arguments}))
 
 
 def unknown_arguments(arguments: Iterable[Argument], mutants: Iterable[Mutant]) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cds.rulebook.definitions import read_definition, read_parameters
 from cds.rulebook.document import Node, read_document
 from cds.rulebook.model import KindDefinition, Parameter, Rule, Rulebook, Sentence
 from cds.rulebook.pack import RulebookError, load_rulebook, read_precedence, read_terminology
-from cds.rulebook.reading import Author
+from cds.rulebook.reading import Author, first
 from cds.rulebook.rules import read_rule
 from cds.rulebook.site import Site, bind_parameters, is_on
 from cds.terminology.terminology import Terminology
@@ -43,9 +43,10 @@ class _Rereader(Author):
 class Book:
     """The documents of a pack. Raises RulebookError where they cannot be used as they are."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, loaded: Rulebook | None = None) -> None:
+        """``loaded`` is the pack's rulebook for no site, if somebody has read it."""
         self.root = root
-        self._loaded = load_rulebook(root)
+        self._loaded = loaded or load_rulebook(root)
         self._author = _Rereader()
         self.rules = {page.name: page for page in self._pages(self._rule_files())}
         self.definitions = {
@@ -97,16 +98,19 @@ class Book:
 
     # -- mutants ----------------------------------------------------------------------------------
 
-    def mutants(self) -> list[Mutant]:
-        """Every mutant of the pack, by place."""
-        return sorted(self._mutants(), key=lambda mutant: mutant.order)
+    def mutants(self, owners: Container[str] | None = None) -> list[Mutant]:
+        """Every mutant of the pack, by place; of these owners alone, if any are named."""
+        every = sorted(self._mutants(owners), key=lambda mutant: mutant.order)
+        return [mutant for mutant in every if owners is None or mutant.owner in owners]
 
-    def _mutants(self) -> Iterator[Mutant]:
+    def _mutants(self, owners: Container[str] | None) -> Iterator[Mutant]:
         rulebook = self.rulebook(Site())
         for page in self.rules.values():
-            yield from rule_mutants(page, rulebook)
+            if owners is None or first(page.node.get("id")).text in owners:
+                yield from rule_mutants(page, rulebook)
         for page in self.definitions.values():
-            yield from definition_mutants(page, rulebook)
+            if owners is None or page.name.removesuffix(".yaml") in owners:
+                yield from definition_mutants(page, rulebook)
         yield from precedence_mutants(self.precedence)
         for page in self.valuesets.values():
             name = page.name.rpartition("/")[2].removesuffix(".yaml")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 
+from cds.authoring.certainty import Names as Known
 from cds.authoring.mutation.edit import Edit, Page, Steps, at, entries_at, items_at
 from cds.authoring.mutation.mutant import Maker, Mutant, shortened
 from cds.authoring.mutation.pages import Writer
 from cds.authoring.mutation.sentences import step_of
 from cds.engine.observation import Part
+from cds.rulebook.definitions import read_fact
 from cds.rulebook.document import Node
 from cds.rulebook.model import EvidenceRow, KindDefinition, Rulebook, Sentence
-from cds.rulebook.reading import read_author_unit
+from cds.rulebook.reading import Author, read_author_unit
 from cds.rulebook.syntax import paths
 
 _OTHER_COUNT = {
@@ -26,7 +28,6 @@ _OTHER_COUNT = {
     "possible": "planned",
     "done": "nothing",
 }
-_NOTHING_IN = {"procedure": "possible"}
 _LISTS = ("understood", "topics", "aside", "orders-of", "order-categories")
 _ROW_WORDS = ("open-for", "open-from", "lasts", "lingers", "then")
 
@@ -158,10 +159,12 @@ def _terms(writer: Writer, kind: str) -> Iterator[Mutant]:
     for way, name, node in entries_at(root, "terms"):
         part: Part = ("term", kind, name)
         clause = f"terms.{name}"
-        facts = [fact for _, fact, _ in entries_at(root, *way, "facts")]
-        inner = writer.among(facts)
+        facts = [
+            read_fact(key, fact, Author([])) for _, key, fact in entries_at(root, *way, "facts")
+        ]
+        inner = writer.among(Known.of(facts).about(kind))
         for steps, fact, _ in entries_at(root, *way, "facts"):
-            yield from writer.fact(f"{clause}.facts.{fact}", steps, facts, [part])
+            yield from inner.fact(f"{clause}.facts.{fact}", steps, [part])
         for key in ("means", "unsure-when"):
             sentence = node.get(key)
             if sentence is not None:
@@ -176,6 +179,7 @@ def _terms(writer: Writer, kind: str) -> Iterator[Mutant]:
 
 def _labels(writer: Writer, kind: str) -> Iterator[Mutant]:
     root = writer.maker.page.node
+    writer = writer.among(Known().about(kind))
     for way, name, _ in entries_at(root, "labels"):
         parts: list[Part] = [("label", kind, name)]
         choices = items_at(root, *way)
@@ -189,13 +193,14 @@ def _labels(writer: Writer, kind: str) -> Iterator[Mutant]:
 def _unseen(writer: Writer, kind: str) -> Iterator[Mutant]:
     maker, root = writer.maker, writer.maker.page.node
     parts: list[Part] = [("unseen", kind)]
-    names = [name for _, name, _ in entries_at(root, "unseen-facts")]
-    for steps, name, _ in entries_at(root, "unseen-facts"):
-        yield from writer.fact(f"unseen-facts.{name}", steps, names, parts)
+    entries = entries_at(root, "unseen-facts")
+    inner = writer.among(Known.of(read_fact(name, fact, Author([])) for _, name, fact in entries))
+    for steps, name, _ in entries:
+        yield from inner.fact(f"unseen-facts.{name}", steps, parts)
     node = root.get("unseen")
     if node is not None:
         yield maker.dropped("unseen", ("unseen",), node, parts)
-        yield from writer.among(names).sentence("unseen", ("unseen",), node, parts)
+        yield from inner.sentence("unseen", ("unseen",), node, parts)
 
 
 # -- tables --------------------------------------------------------------------------------------
@@ -260,7 +265,8 @@ def _profile(writer: Writer, kind: str, number: int, steps: Steps) -> Iterator[M
     if condition is not None:
         before = f"if: {condition.text}"
         yield maker.dropped(clause, (*steps, "if"), condition, parts, before)
-        yield from writer.sentence(clause, (*steps, "if"), condition, parts)
+        about = writer.among(Known().about(kind))
+        yield from about.sentence(clause, (*steps, "if"), condition, parts, unknown=False)
 
 
 def _dates(maker: Maker, kind: str) -> Iterator[Mutant]:

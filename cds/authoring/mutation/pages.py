@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from cds.authoring.certainty import Certainty
+from cds.authoring.certainty import Names as Known
 from cds.authoring.mutation.edit import Edit, Page, Steps, at, entries_at, items_at
 from cds.authoring.mutation.mutant import DROPPED, Maker, Mutant, shortened
-from cds.authoring.mutation.sentences import Change, N, Names, test_changes, value_changes
+from cds.authoring.mutation.sentences import Change, N, Names, changed_tests, changed_values
 from cds.engine.observation import Part
 from cds.rulebook.document import Node
 from cds.rulebook.model import KINDS, Rulebook
 from cds.rulebook.reading import Author
+from cds.rulebook.rules import read_rule
 from cds.rulebook.syntax import Otherwise
 
 _NEXT_INDICATOR = {"info": "warning", "warning": "critical", "critical": "warning"}
@@ -19,33 +22,50 @@ _NEXT_INDICATOR = {"info": "warning", "warning": "critical", "critical": "warnin
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes the mutants of sentences and clauses; ``numbers`` are the names of parameters."""
+    """Writes the mutants of sentences and clauses; ``known`` are the names of the sentences.
+
+    Unknown is turned to no where a test can be unknown.
+    """
 
     maker: Maker
     names: Names
+    certainty: Certainty
+    known: Known
 
     @staticmethod
     def of(maker: Maker, rulebook: Rulebook) -> Writer:
         names = Names(frozenset(), frozenset(rulebook.parameters), other_set(rulebook))
-        return Writer(maker, names)
+        return Writer(maker, names, Certainty(rulebook), Known())
 
-    def among(self, sets: Iterable[str]) -> Writer:
-        """The same, for sentences in which these names stand for several facts."""
-        return replace(self, names=replace(self.names, sets=frozenset(sets)))
+    def among(self, known: Known) -> Writer:
+        """The same, for sentences with these names; those of no single fact stand for several."""
+        sets = frozenset(known.clauses) - known.single
+        return replace(self, names=replace(self.names, sets=sets), known=known)
 
     def sentence(
-        self, clause: str, steps: Steps, node: Node, parts: Iterable[Part] = ()
+        self,
+        clause: str,
+        steps: Steps,
+        node: Node,
+        parts: Iterable[Part] = (),
+        *,
+        unknown: bool = True,
     ) -> Iterator[Mutant]:
-        """Every small change of the sentence in a scalar."""
+        """Every small change of the sentence in a scalar.
+
+        ``unknown`` is False where whoever asks takes unknown for no.
+        """
         test = Author([]).sentence(node).test
         if not isinstance(test, Otherwise):
-            yield from self._changes(clause, steps, node, test_changes(test, self.names), parts)
+            unknown = unknown and not self.certainty.why_known(test, self.known)
+            changes = changed_tests(test, self.names, unknown=unknown)
+            yield from self._changes(clause, steps, node, changes, parts)
 
     def formula(self, clause: str, steps: Steps, node: Node) -> Iterator[Mutant]:
         """Every small change of the computed value in a scalar."""
         value = Author([]).formula(node)
         if value is not None:
-            yield from self._changes(clause, steps, node, value_changes(value, self.names), ())
+            yield from self._changes(clause, steps, node, changed_values(value, self.names), ())
 
     def _changes(
         self,
@@ -70,9 +90,7 @@ class Writer:
 
     # -- clauses of facts -------------------------------------------------------------------------
 
-    def fact(
-        self, clause: str, steps: Steps, others: Iterable[str], parts: Iterable[Part] = ()
-    ) -> Iterator[Mutant]:
+    def fact(self, clause: str, steps: Steps, parts: Iterable[Part] = ()) -> Iterator[Mutant]:
         """A fact's class swapped, and each of its words and conditions left out."""
         parts = tuple(parts)
         root = self.maker.page.node
@@ -86,7 +104,8 @@ class Writer:
                 yield self.maker.replaced(said, way, item, other, parts)
         for key in ("is", "and", "not", "where"):
             yield from self._words(said, (*steps, key), key, parts)
-        inner = self.among(name for name in others if name != steps[-1])
+        known = replace(self.known, single=self.known.single | {str(steps[-1])})
+        inner = self.among(known)
         for way, item in items_at(root, *steps, "where"):
             yield from inner.sentence(f"{clause}, where", way, item, parts)
 
@@ -127,12 +146,13 @@ def rule_mutants(page: Page, rulebook: Rulebook) -> Iterator[Mutant]:
         return
     maker = Maker(page, rule.text, rule.text)
     writer = Writer.of(maker, rulebook)
-    names = [name for _, name, _ in entries_at(root, "facts")]
-    per = [item.text for _, item in items_at(root, "per")]
-    sets = writer.among(name for name in names if name not in per)
+    read = read_rule(root, Author([]))
+    everywhere = writer.among(Known.of(read.facts))
+    lets = {let.name: let.value for let in read.lets}
+    sets = writer.among(replace(Known.of(read.facts, read.per), lets=lets))
     yield from _heads(maker, rulebook)
     for steps, name, _ in entries_at(root, "facts"):
-        yield from writer.fact(f"facts.{name}", steps, names)
+        yield from everywhere.fact(f"facts.{name}", steps)
     for steps, name, node in entries_at(root, "let"):
         yield from sets.formula(f"let.{name}", steps, node)
     for steps, node in items_at(root, "when"):
@@ -191,7 +211,7 @@ def _wordings(writer: Writer) -> Iterator[Mutant]:
                 clause = f"card.wordings.{name}"
                 said = f"{clause}: {sentence.text}"
                 yield writer.maker.dropped(said, steps, node, before=f'"{words}"')
-                yield from writer.sentence(clause, (*steps, words), sentence)
+                yield from writer.sentence(clause, (*steps, words), sentence, unknown=False)
 
 
 def _suggestions(writer: Writer) -> Iterator[Mutant]:
@@ -206,7 +226,7 @@ def _suggestions(writer: Writer) -> Iterator[Mutant]:
         condition = node.get("if")
         if condition is not None:
             yield maker.dropped(clause, (*way, "if"), condition, before=f"if: {condition.text}")
-            yield from writer.sentence(clause, (*way, "if"), condition)
+            yield from writer.sentence(clause, (*way, "if"), condition, unknown=False)
 
 
 # -- the order of findings -----------------------------------------------------------------------

@@ -57,12 +57,18 @@ class Change(Generic[N]):
         return spoken(self.node)
 
 
-def test_changes(test: syntax.Test, names: Names) -> Iterator[Change[syntax.Test]]:
-    """Every small change of a test, each different from the test and from the others."""
-    yield from _once(spoken(test), (*_tests(test, names), *_unknown_as_no(test)))
+def changed_tests(
+    test: syntax.Test, names: Names, *, unknown: bool
+) -> Iterator[Change[syntax.Test]]:
+    """Every small change of a test, each different from the test and from the others.
+
+    ``unknown``: also the test with its unknown turned to no, where that is another answer.
+    """
+    more = _unknown_as_no(test) if unknown else ()
+    yield from _once(spoken(test), (*_tests(test, names), *more))
 
 
-def value_changes(value: syntax.Value, names: Names) -> Iterator[Change[syntax.Value]]:
+def changed_values(value: syntax.Value, names: Names) -> Iterator[Change[syntax.Value]]:
     """Every small change of a computed value."""
     yield from _once(spoken(value), _values(value, names))
 
@@ -77,8 +83,6 @@ def _once(original: str, changes: Iterable[Change[N]]) -> Iterator[Change[N]]:
 
 def _unknown_as_no(test: syntax.Test) -> tuple[Change[syntax.Test], ...]:
     """The test with its unknown turned to no."""
-    if isinstance(test, syntax.Otherwise | syntax.CouldBe | syntax.Unsure | syntax.IsKnown):
-        return ()
     new = syntax.Not(syntax.CouldBe(syntax.Not(test)))
     return (Change(new, spoken(test), "(unknown as no)", column(test)),)
 

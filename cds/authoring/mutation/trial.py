@@ -90,7 +90,8 @@ class Bench:
         reasons = judged(scenario, review, setting.rulebook, problems)
         if reasons:
             return Failure(scenario, reasons)
-        parts = self.log.taken()
+        rules: set[Part] = {("rule", verdict.rule.id) for verdict in review.verdicts}
+        parts = self.log.taken() | rules
         findings = frozenset(finding.rule.id for finding in review.findings)
         return Case(
             scenario, setting, site, document, chart, hook, as_of, problems, review, parts, findings
