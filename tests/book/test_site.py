@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cds.authoring.scenario import read_suite
 from cds.rulebook.knowledge import Knowledge, read_knowledge
 from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import load_rulebook, shipped_pack
@@ -122,6 +123,14 @@ def test_every_rule_shows_a_card_of_each_of_its_levels(site: Site, rulebook: Rul
             if f'<article class="card {level.indicator}"' not in page
         ]
     assert missing == []
+
+
+def test_every_scenario_is_counted(site: Site) -> None:
+    total = len(read_suite(shipped_pack()).scenarios)
+    text = site.pages["coverage.html"].text
+    (beside,) = re.findall(r"All \d+ \d+ (\d+) \d+ \d+", text)
+    (further,) = re.findall(r"(\d+) further scenarios", text)
+    assert int(beside) + int(further) == total
 
 
 def test_every_rule_page_tells_its_whole_story(site: Site, rulebook: Rulebook) -> None:
