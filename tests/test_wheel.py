@@ -100,3 +100,12 @@ def test_it_brings_the_pytest_plugin(installed: Path, tmp_path: Path) -> None:
     done = run(*pytest_, cwd=pack, PYTHONPATH=str(installed))
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+def test_it_writes_the_rule_book_elsewhere(installed: Path, tmp_path: Path) -> None:
+    """Templates and style sheet are in the wheel, and so is the evidence."""
+    docs = ("-m", "cds", "docs", "--out", "book")
+    done = run(sys.executable, *docs, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "book" / "assets" / "book.css").is_file()
+    assert (tmp_path / "book" / "opioids.html").is_file()

@@ -116,7 +116,7 @@ class English:
     # -- facts ------------------------------------------------------------------------------------
 
     def fact(self, clause: FactClause, names: Names) -> Saying:
-        """``opioid: a medication listed under opioid, that is recent``."""
+        """``a medication of the class NAME, that is recent``."""
         phrase = self.subject(clause)
         if clause.excluded:
             words = [self.word(word, clause.kind) for word in clause.excluded]

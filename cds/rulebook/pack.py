@@ -120,42 +120,71 @@ def read_pack(
 
     With ``switched_off`` it holds every rule, whatever the site or its own default says.
     """
-    if not root.is_dir():
-        problems.append(
-            Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file")
+    whole = WholePack.read(root, problems)
+    return whole.at(site, problems, switched_off=switched_off) if whole is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class WholePack:
+    """A pack that was read and checked once and can be bound to any number of sites.
+
+    ``rulebook`` has every rule and the pack's own numbers; ``digest`` is that of the files.
+    """
+
+    rulebook: Rulebook
+    digest: hashlib._Hash
+
+    @classmethod
+    def read(cls, root: Path, problems: list[Problem]) -> WholePack | None:
+        """The pack in a folder; None if there is none. ``problems`` receives what is wrong."""
+        if not root.is_dir():
+            what = "there is no such folder"
+            problems.append(Problem(Place(str(root)), what, "a folder with pack.yaml", "file"))
+            return None
+        files = PackFiles(root, problems)
+        author = Author(problems)
+        head = files.one("pack.yaml")
+        if head is None:
+            return None
+        valuesets = files.folder("valuesets")
+        definitions, parameters = _read_definitions(files, author)
+        rules = tuple(read_rule(node, author) for node in files.rules())
+        rulebook = Rulebook(
+            pack=_read_pack_head(head, author),
+            rules=tuple(sorted(rules, key=lambda rule: rule.id)),
+            definitions=definitions,
+            parameters=parameters,
+            precedence=read_precedence(first(files.one("precedence.yaml")), author),
+            templates=_plain_mapping(first(head.get("templates"))),
+            overrides={
+                key: item.text for key, item in first(head.get("overrides")).mapping.items()
+            },
+            sources=read_sources(first(files.one("sources.yaml")), author),
+            terminology=read_terminology(valuesets),
+            evidence_url="",
+            digest="",
         )
-        return None
-    files = PackFiles(root, problems)
-    author = Author(problems)
-    head = files.one("pack.yaml")
-    if head is None:
-        return None
-    valuesets = files.folder("valuesets")
-    definitions, parameters = _read_definitions(files, author)
-    rules = tuple(read_rule(node, author) for node in files.rules())
-    bound = bind_parameters(parameters, site, author)
-    rulebook = Rulebook(
-        pack=_read_pack_head(head, author),
-        rules=rules,
-        definitions=definitions,
-        parameters=bound,
-        precedence=read_precedence(first(files.one("precedence.yaml")), author),
-        templates=_plain_mapping(first(head.get("templates"))),
-        overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
-        sources=read_sources(first(files.one("sources.yaml")), author),
-        terminology=read_terminology(valuesets),
-        evidence_url=site.evidence_url,
-        digest=_digest(files, site),
-    )
-    concepts = frozenset(without_tables(valuesets))
-    check_rulebook(rulebook, author, concepts)
-    for name in {word for words in rulebook.pack.attributes.values() for word in words} - concepts:
-        author.error(first(head.get("attributes")).place, f"'{name}' is no value set", "", "name")
-    _check_selectors(rulebook, site, author)
-    ordered = sorted(rules, key=lambda rule: rule.id)
-    return replace(
-        rulebook, rules=tuple(rule for rule in ordered if switched_off or is_on(rule, site))
-    )
+        concepts = frozenset(without_tables(valuesets))
+        check_rulebook(rulebook, author, concepts)
+        named = {word for words in rulebook.pack.attributes.values() for word in words}
+        for name in named - concepts:
+            place = first(head.get("attributes")).place
+            author.error(place, f"'{name}' is no value set", "", "name")
+        return cls(rulebook, files.digest)
+
+    def at(self, site: Site, problems: list[Problem], *, switched_off: bool = False) -> Rulebook:
+        """The rulebook of a site: its numbers, the rules that are on, a digest of both."""
+        author = Author(problems)
+        _check_selectors(self.rulebook, site, author)
+        digest = self.digest.copy()
+        digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
+        return replace(
+            self.rulebook,
+            rules=tuple(rule for rule in self.rulebook.rules if switched_off or is_on(rule, site)),
+            parameters=bind_parameters(dict(self.rulebook.parameters), site, author),
+            evidence_url=site.evidence_url,
+            digest=f"sha256:{digest.hexdigest()}",
+        )
 
 
 def _read_definitions(
@@ -288,12 +317,6 @@ def _replacement(node: Node, author: Author) -> Replacement:
 def _plain_mapping(node: Node) -> dict[str, object]:
     plain = node.plain()
     return plain if isinstance(plain, dict) else {}
-
-
-def _digest(files: PackFiles, site: Site) -> str:
-    digest = files.digest.copy()
-    digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _check_selectors(rulebook: Rulebook, site: Site, author: Author) -> None:
