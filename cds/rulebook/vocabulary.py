@@ -42,6 +42,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "replaces": "the resources of the orders whose place it takes",
         "first-recent-day": "profile",
         "look-back": "profile",
+        "free-from": "first day after the look-back of its latest exposure",
         "washout": "profile",
         "usual-route": "profile",
     },
