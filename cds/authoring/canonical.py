@@ -65,7 +65,10 @@ def _part(part: Part, shape: Shape, indent: int) -> list[str]:
         if line is not None and len(line) + indent <= WIDTH:
             return [" " * indent + line]
         if _is_of_words(part):
-            return _word_lines(part, shape, indent)
+            words = _words(part, shape)
+            # A word with no room in brackets stands on lines of its own, where it can be folded.
+            if max(map(len, words)) <= WIDTH - indent - 2:
+                return _word_lines(part, words, indent)
         if not part.entries:
             return [
                 " " * indent + ("{}" if part.is_mapping else "[]"),
@@ -203,13 +206,16 @@ def _is_of_words(group: Group) -> bool:
     return all(isinstance(entry.value, Scalar) for entry in group.entries)
 
 
-def _word_lines(group: Group, shape: Shape, indent: int) -> list[str]:
-    """A list of words over several lines: as its author broke it if that fits, else filled."""
-    words = [
+def _words(group: Group, shape: Shape) -> list[str]:
+    return [
         write_scalar(entry.value, shape.quotes, flow=True) or '""'
         for entry in group.entries
         if isinstance(entry.value, Scalar)
     ]
+
+
+def _word_lines(group: Group, words: list[str], indent: int) -> list[str]:
+    """A list of words over several lines: as its author broke it if that fits, else filled."""
     room = WIDTH - indent - 2
     rows: list[str] = []
     line = -1

@@ -185,6 +185,7 @@ LAYOUTS = [
     ("a text that has room on the next line", f"a-rather-long-name-of-a-key-before-it: {LONG}\n", f"a-rather-long-name-of-a-key-before-it:\n  {LONG}\n"),
     ("braces that are too long become lines", f"a: {{b: {LONG}, c: [d: e, f], g: {{h: i}}}}\nj: k\n", f"a:\n  b: {LONG}\n  c: [d: e, f]\n  g: {{h: i}}\nj: k\n"),
     ("words that are too many are filled", f"a: [{', '.join(['some words'] * 12)}]\n", f"a:\n  [{', '.join(['some words'] * 9)},\n   {', '.join(['some words'] * 3)}]\n"),
+    ("a word that is too long for brackets", f"a: [{TOO_LONG.replace(',', ';')}]\n", f"a:\n  - >-\n    {TOO_LONG[:114].replace(',', ';')}\n    {TOO_LONG[115:]}\n"),
     ("words on lines of their author's", "a: [b, c,\n  d]\n", "a:\n  [b, c,\n   d]\n"),
     ("a document's marks", "---\na: b\n...\n", "a: b\n"),
 ]  # fmt: skip

@@ -21,8 +21,9 @@ FAILING = "  - name: fails on purpose\n    expect: [contrast.allergy: critical]\
 def pack(tmp_path: Path) -> Path:
     """A pack in a folder with nothing else, one file of scenarios in it."""
     root = Path(shutil.copytree(CONTRAST, tmp_path / "pack"))
-    for path in root.glob("contrast/*.scenarios.yaml"):
-        path.unlink()
+    for path in root.glob("*/*.scenarios.yaml"):
+        if path != root / FILE:
+            path.unlink()
     return root
 
 
