@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench
+.PHONY: help demo test test-all system check bench
 
 help: ## show this list
 	@echo "make demo      judge the example patients and print their cards"
@@ -25,9 +25,17 @@ demo: $(STAMP)
 test: check
 	$(BIN)/pytest -n auto -rs
 
-test-all:
-	@echo "No test needs a system package yet: running the tests."
-	@$(MAKE) --no-print-directory test
+# ONLY limits it: ONLY="-m system" runs just the tests that need a system package.
+test-all: system check
+	$(BIN)/pytest -n auto -rs $(ONLY)
+
+# What tests need beside Python, by the names of Debian's packages.
+system:
+	@command -v chromium >/dev/null 2>&1 || { \
+		echo "Installing Debian's chromium for the tests of pages"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
+		echo "Not installed: chromium is needed, and 'apt-get install chromium' (as root) failed." >&2; exit 1; }
 
 check: $(STAMP)
 	$(BIN)/ruff format --check

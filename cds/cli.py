@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from cds.commands import fmt, new, pack_above
 from cds.options import (
     AsOf,
     Config,
@@ -176,8 +177,12 @@ def lint(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a rule file and exit.")
     ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
 ) -> None:
-    """Check a rule pack: every error at once, each with file, line and column."""
+    """Check a rule pack: every error at once, each with file, line and column.
+
+    Errors fail; warnings (what nothing uses, what is still to be written) do so with --strict.
+    """
     from cds.authoring.bench import lint_pack
     from cds.rulebook.pack import shipped_pack
     from cds.rulebook.schema import render_schema
@@ -187,7 +192,12 @@ def lint(
         raise typer.Exit(DONE)
     check_choice(format, ("text", "json", "github"), "--format")
     raise typer.Exit(
-        lint_pack(path or rules or shipped_pack(), read_site(config, None, None), format)
+        lint_pack(
+            path or rules or shipped_pack(),
+            read_site(config, None, None),
+            format,
+            strict=strict,
+        )
     )
 
 
@@ -229,15 +239,19 @@ def test(
             help="With --coverage or --mutate: fail below so many percent.",
         ),
     ] = None,
-    format: Format = "text",  # noqa: A002 - the option's name
+    format: Annotated[str, typer.Option("--format", help="text, json, junit or github.")] = "text",  # noqa: A002
 ) -> None:
-    """Run scenarios: every card must be listed, an unlisted one fails."""
+    """Run scenarios: every card must be listed, an unlisted one fails.
+
+    JUnit's XML goes to standard output; GitHub's annotations stand at the scenario's line.
+    """
     from cds.authoring.bench import Running, test_pack
+    from cds.authoring.reporter import FORMATS
     from cds.rulebook.pack import shipped_pack
 
     measured = coverage or mutate
-    check_choice(format, ("text", "json", "github") if measured else ("text", "json"), "--format")
-    root = rules or _pack_of(path) or shipped_pack()
+    check_choice(format, ("text", "json", "github") if measured else FORMATS, "--format")
+    root = rules or (pack_above(path) if path is not None else None) or shipped_pack()
     if path is not None and not path.exists():
         raise Stop(f"{path}: there is no such file or folder")
     site = read_site(config, enable, disable)
@@ -250,7 +264,7 @@ def test(
         measuring = Measuring(coverage, mutate, format, verbose, chosen, _cores(), fail_under)
         raise typer.Exit(measure_pack(root, only, site, measuring))
     chosen = read_engine(engine or _best_engine(), rulebook)
-    how = Running(as_json=format == "json", verbose=verbose, engine=chosen)
+    how = Running(form=format, verbose=verbose, engine=chosen)
     raise typer.Exit(test_pack(root, only, site, how))
 
 
@@ -261,14 +275,8 @@ def _best_engine() -> Engine:
     return "reference" if unavailable() else "both"
 
 
-def _pack_of(path: Path | None) -> Path | None:
-    """The pack that a path lies in: the nearest folder above it with a pack.yaml."""
-    if path is None:
-        return None
-    start = path.resolve()
-    return next(
-        (folder for folder in (start, *start.parents) if (folder / "pack.yaml").is_file()), None
-    )
+app.command()(fmt)
+app.command()(new)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -230,7 +231,7 @@ def test_explain_of_a_rule_that_is_none(record: Path) -> None:
 def test_lint_of_a_clean_pack() -> None:
     done = cds("lint", CONTRAST)
     assert done.returncode == 0
-    assert done.stdout == "5 rules, 45 scenarios: no errors\n"
+    assert re.fullmatch(r"\d+ rules, \d+ scenarios: no errors\n", done.stdout)
 
 
 @pytest.fixture

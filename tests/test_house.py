@@ -29,11 +29,11 @@ FRAGMENTS = [
 # Words of the data that are also ordinary English, or the structure of FHIR, and so prove nothing.
 ORDINARY = frozenset(
     """
-    about above active acute after allergy answer any before being below between blood body both
+    about above active acute after allergy answer any before being below between blood body both cause
     certain change chronic clinical code condition conditions current daily date deficiency degree
-    disease diseases disorder disorders dose drug elective elsewhere emergency entry except failure
+    disease diseases disorder disorders dose drug elective elsewhere emergency entries entry except failure
     finding findings following form from function general given health high history household
-    immediate implant inactive including information intolerance known level list local long major
+    immediate implant inactive including information intolerance known level list listed local long major
     measurement medication medications medicine minor mixed multiple none normal observation older
     operation operations order other outside pain part partial patch patient patients person planned
     point possible primary problem procedure procedures product products reaction record relapse

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.records import ROOT, bundle, draft, order, person
+from tests.records import CONTRAST, ROOT, bundle, draft, order, person
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +91,21 @@ def test_the_rules_are_those_inside_the_wheel(installed: Path, tmp_path: Path) -
     assert done.stdout.strip() == str(installed / "cds" / "_rules")
     lint = run(sys.executable, "-m", "cds", "lint", cwd=tmp_path, PYTHONPATH=str(installed))
     assert lint.returncode == 0, lint.stdout
+
+
+def test_it_brings_the_pytest_plugin(installed: Path, tmp_path: Path) -> None:
+    pack = Path(shutil.copytree(CONTRAST, tmp_path / "pack"))
+    pytest_ = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-m", "scenario")
+    # Not this checkout's plugin, should it be installed: what the wheel declares comes first.
+    done = run(*pytest_, cwd=pack, PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
+
+
+def test_it_writes_the_rule_book_elsewhere(installed: Path, tmp_path: Path) -> None:
+    """Templates and style sheet are in the wheel, and so is the evidence."""
+    docs = ("-m", "cds", "docs", "--out", "book")
+    done = run(sys.executable, *docs, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "book" / "assets" / "book.css").is_file()
+    assert (tmp_path / "book" / "opioids.html").is_file()

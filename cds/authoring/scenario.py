@@ -13,14 +13,14 @@ from cds.cards.judge import Judged, Setting, judge, read_input
 from cds.cards.wire import encode
 from cds.rulebook.document import Node, read_document
 from cds.rulebook.model import Rulebook
-from cds.rulebook.pack import RulebookError, load_rulebook
+from cds.rulebook.pack import RulebookError, WholePack
 from cds.rulebook.site import Site
 from cds.second.opinion import Engine
 from cds.second.problem import EngineError
 from cds.values.moment import read_instant, zone
-from cds.values.problem import Place, Problem
+from cds.values.problem import Place, Problem, Severity
 
-_FIXTURES = "fixtures.yaml"
+FIXTURES = "fixtures.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +119,10 @@ def _read_scenario(node: Node, rule: str, problems: list[Problem]) -> Scenario |
 def _read_fixtures(
     root: Path, problems: list[Problem]
 ) -> tuple[dict[str, object], dict[str, object]]:
-    path = root / _FIXTURES
+    path = root / FIXTURES
     if not path.is_file():
         return {}, {}
-    node = read_document(path, _FIXTURES, problems)
+    node = read_document(path, FIXTURES, problems)
     plain = node.plain() if node is not None else {}
     if not isinstance(plain, dict):
         return {}, {}
@@ -196,7 +196,22 @@ class Runner:
 
 @lru_cache(maxsize=32)
 def _rulebook(root: Path, site: Site) -> Rulebook:
-    return load_rulebook(root, site)
+    problems: list[Problem] = []
+    found = _whole(root).at(site, problems)
+    if problems:
+        raise RulebookError(problems)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _whole(root: Path) -> WholePack:
+    """The pack, read once: many scenarios have a site of their own."""
+    problems: list[Problem] = []
+    found = WholePack.read(root, problems)
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    if errors or found is None:
+        raise RulebookError(errors or problems)
+    return found
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cds.book.called import CALLED, NOUNS, PLURALS, PSEUDO, TELLS, YES_OR_NO
 from cds.book.phrase import Phrase, Piece, Saying, joined, listed, plain, said, unhyphened
 from cds.rulebook import syntax
 from cds.rulebook.model import FactClause, Parameter, Rulebook, Sentence
@@ -14,64 +15,6 @@ Names = Mapping[str, str]
 """The kind of fact that each name of a sentence stands for."""
 
 GLOSSARY, NUMBERS, SETS = "words.html", "numbers.html", "valuesets"
-_NOUNS = {
-    "medication": "a medication",
-    "procedure": "an operation or procedure",
-    "condition": "a diagnosis",
-    "allergy": "an allergy or intolerance",
-    "result": "a result",
-    "statement": "an entry about a whole list",
-    "patient": "the patient",
-    "dose-step": "a step of dose",
-}
-_PLURALS = {"condition": "diagnoses", "allergy": "allergies", "procedure": "operations"}
-_PSEUDO = {
-    "unresolved": "that could not be looked up",
-    "unclassified": "that no value set has",
-    "classified": "that a value set has",
-}
-# How properties are called, where their name in the language does not read as a noun.
-_CALLED = {
-    ("medication", "start"): "first day",
-    ("medication", "end"): "last day",
-    ("medication", "exposure"): "days of use",
-    ("medication", "possibility"): "days of possible use",
-    ("medication", "hint"): "days that something points to",
-    ("procedure", "start"): "date",
-    ("procedure", "evidence"): "standing",
-    ("condition", "clinical"): "clinical status",
-    ("condition", "verification"): "verification status",
-    ("condition", "recorded"): "date of recording",
-    ("condition", "abated"): "date of ending",
-    ("allergy", "clinical"): "clinical status",
-    ("allergy", "verification"): "verification status",
-    ("result", "high"): "upper limit of reference",
-    ("medication", "began"): "beginning",
-    ("medication", "text-dose"): "dose in its words",
-    ("procedure", "performed"): "day of performance",
-    ("result", "low"): "lower limit of reference",
-    ("result", "absent"): "reason for having no value",
-    ("dose-step", "from"): "dose before",
-    ("dose-step", "to"): "new dose",
-    ("dose-step", "start"): "first day",
-    ("dose-step", "since-increase"): "days since the last increase",
-    ("patient", "born"): "date of birth",
-}
-# Properties that are yes or no, as something is said to be so.
-_YES_OR_NO = {
-    "drafted": "being ordered now",
-    "at-bedtime": "taken at bedtime",
-    "first": "a first one",
-    "on-hold": "on hold",
-    "timed": "known to the time of day",
-    "dates-differ": "dated differently by its entries",
-    "ahead": "still ahead",
-    "modified": "changed by a modifier that is not understood",
-    "unseen": "unanswered",
-    "ordered": "told of by an order",
-}
-# Properties that hold several words at once.
-_TELLS = {"says": "texts", "topics": "entries"}
 _LONGEST_LINE = 90
 _SIGNS = {"+": " plus ", "-": " minus ", "×": " times "}
 
@@ -116,7 +59,7 @@ class English:
     # -- facts ------------------------------------------------------------------------------------
 
     def fact(self, clause: FactClause, names: Names) -> Saying:
-        """``opioid: a medication listed under opioid, that is recent``."""
+        """``a medication of the class NAME, that is recent``."""
         phrase = self.subject(clause)
         if clause.excluded:
             words = [self.word(word, clause.kind) for word in clause.excluded]
@@ -135,14 +78,14 @@ class English:
 
     def subject(self, clause: FactClause) -> Phrase:
         """What a clause is about, without its state."""
-        noun = _NOUNS.get(clause.kind, clause.kind)
+        noun = NOUNS.get(clause.kind, clause.kind)
         if clause.kind == "patient" or not clause.concepts:
             return said(noun)
         if clause.kind == "source":
-            lists = [said(_PLURALS.get(word, f"{word}s")) for word in clause.concepts]
+            lists = [said(PLURALS.get(word, f"{word}s")) for word in clause.concepts]
             return said("the list of ", listed(lists, "and"))
-        words = [self.word(word, clause.kind) for word in clause.concepts if word not in _PSEUDO]
-        pseudo = [said(_PSEUDO[word]) for word in clause.concepts if word in _PSEUDO]
+        words = [self.word(word, clause.kind) for word in clause.concepts if word not in PSEUDO]
+        pseudo = [said(PSEUDO[word]) for word in clause.concepts if word in PSEUDO]
         classes = [said("of the class ", listed(words))] if words else []
         return said(noun, " ", listed([*classes, *pseudo]))
 
@@ -230,7 +173,7 @@ class English:
         """A property by its name, with a link to what it is."""
         told = PROPERTIES.get(kind, {}).get(field, "")
         title = "" if told == "profile" else told
-        called = _CALLED.get((kind, field), unhyphened(field))
+        called = CALLED.get((kind, field), unhyphened(field))
         return said(Piece(called, anchor(kind, field), "property", title))
 
     # -- tests ------------------------------------------------------------------------------------
@@ -332,14 +275,14 @@ class English:
     def being(self, test: syntax.Is, names: Names, denied: bool) -> Phrase:
         """What something is, or is not."""
         field, no = test.value.field, "not " if denied else ""
-        if field in _TELLS:
+        if field in TELLS:
             verb = "do not tell of" if denied else "tell of"
             owner = self.owner(test.value.name)
-            return said(owner, f" {_TELLS[field]} {verb} ", self.words(test, names))
-        if field in _YES_OR_NO and set(test.words) <= {"yes", "no"} and len(test.words) == 1:
+            return said(owner, f" {TELLS[field]} {verb} ", self.words(test, names))
+        if field in YES_OR_NO and set(test.words) <= {"yes", "no"} and len(test.words) == 1:
             no = "" if (test.words[0] == "no") == denied else "not "
             kind = names.get(test.value.name, "")
-            called = Piece(_YES_OR_NO[field], anchor(kind, field), "property")
+            called = Piece(YES_OR_NO[field], anchor(kind, field), "property")
             return said(self.name(test.value.name), f" is {no}", called)
         return said(self.path(test.value, names), f" is {no}", self.words(test, names))
 

@@ -137,7 +137,9 @@ def _lists(book: Book, themes: list[Theme], rules: dict[str, RulePage]) -> Itera
         },
     )
     covered = [_covered(theme, rules) for theme in themes]
-    yield Page("coverage.html", "Coverage", "coverage.html", {"covered": covered})
+    further = len(book.suite.scenarios) - sum(item.scenarios for item in covered)
+    content = {"covered": covered, "further": further}
+    yield Page("coverage.html", "Coverage", "coverage.html", content)
 
 
 def _shared(book: Book) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cds.cards.markdown import cap, escape
 from cds.cards.observed import person_line, result_line
-from cds.chart.model import Coverage, MedicationRecord
+from cds.chart.model import ConditionRecord, Coverage, MedicationRecord
 from cds.engine.evidence import certainty_of
 from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Finding, Review
@@ -46,6 +46,8 @@ def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
             return [_operation(fact, rulebook.definitions["procedure"].labels)]
         case "source":
             return []
+        case "condition":
+            return [_condition(bound)]
         case "result":
             return [result_line(fact, doubt)]
         case "patient":
@@ -55,6 +57,33 @@ def _lines(bound: Bound, rulebook: Rulebook, today: DayRange) -> Iterable[str]:
             return (
                 [f"{escape(cap(fact.name, _LONG))}{doubt} ({escape(sources)})"] if sources else []
             )
+
+
+# What a diagnosis is unless its line says something else.
+_USUAL = frozenset({"active", "confirmed", "absent"})
+
+
+def _condition(bound: Bound) -> str:
+    """``name, "as written": refuted, recorded 1 Mar 2024 (Condition/c1)``.
+
+    What was written beside a code is told where it is not the name; a state, where it is not the
+    usual one.
+    """
+    fact = bound.fact
+    texts = [record.written for record in fact.records if isinstance(record, ConditionRecord)]
+    texts = [text for text in texts if text and text.casefold() != fact.name.casefold()]
+    told = (fact.value(state) for state in ("clinical", "verification"))
+    parts = [word for value in told if isinstance(value, Words) for word in sorted(value.words)]
+    parts = [escape(word) for word in parts if word not in _USUAL]
+    recorded = fact.value("recorded")
+    if isinstance(recorded, Moment):
+        parts.append(f"recorded {render(recorded)}")
+    if bound.truth is Truth.UNKNOWN:
+        parts.append("not certain")
+    sources = ", ".join(escape(str(source)) for source in fact.sources)
+    written = "".join(f', "{escape(cap(text, _LONG))}"' for text in texts)
+    said = f": {', '.join(parts)}" if parts else ""
+    return f"{escape(cap(fact.name, _LONG))}{written}{said} ({sources})"
 
 
 def _medication(bound: Bound, today: DayRange) -> list[str]:

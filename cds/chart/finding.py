@@ -39,6 +39,7 @@ CLASSIFIED_AS: Mapping[str, str] = {
 
 def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
     """The record of a Condition; absent codes read as "absent"."""
+    concept = read_concept(resource.get("code"))
     return ConditionRecord(
         source=_source(resource),
         status=code_of(resource.get("clinicalStatus")) or "absent",
@@ -53,7 +54,9 @@ def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
         dates=_condition_dates(resource, reading),
         modifiers=reading.modifiers("condition", resource),
         notes=tuple(note_texts(resource.get("note"))),
-        classification=reading.classify(resource, "condition"),
+        written=concept.text,
+        displays=tuple(coding.display for coding in concept.codings if coding.display),
+        classification=reading.terminology.classify(concept, "condition"),
     )
 
 

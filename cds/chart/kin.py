@@ -14,6 +14,7 @@ from cds.chart.finding import CLASSIFIED_AS
 from cds.chart.lazy import plain
 from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
 from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
+from cds.chart.reason import diagnoses_of
 from cds.chart.references import identity, relative
 from cds.chart.version import Entry
 
@@ -29,6 +30,9 @@ _GROUPS: Mapping[str, str] = {
 
 LEFT_TYPES = frozenset({*_GROUPS, *CLASSIFIED_AS})
 """The types of which an entry can be left out, so that it may be kin of one that is not."""
+
+# What an order was for is kin of the order, though the order is none of the diagnosis.
+_DIAGNOSIS = "Condition"
 
 
 class Left(NamedTuple):
@@ -96,6 +100,8 @@ def grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:
     keys: dict[str, set[str]] = {}
     for entry in kept:
         keys.setdefault(group_of(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
+        if entry.kind in MEDICATION_TYPES and (named := diagnoses_of(entry.resource)):
+            keys.setdefault(_DIAGNOSIS, set()).update(named)
     return keys
 
 

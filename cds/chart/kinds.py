@@ -25,6 +25,8 @@ TYPES_OF: Mapping[str, tuple[str, ...]] = {
 TYPES_BEHIND: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("medication", "says"): ("Task", *OPERATION_TYPES),
     ("medication", "reason"): ("Condition",),
+    ("medication", "reason-certainty"): ("Condition",),
+    ("medication", "stated-reason"): ("Condition",),
 }
 
 ALL_TYPES = (

@@ -27,6 +27,7 @@ from cds.chart.fields import (
     unknown_modifiers,
 )
 from cds.chart.model import MedicationRecord, SourceRef
+from cds.chart.reason import Reasons, read_reasons
 from cds.chart.references import Index
 from cds.terminology.concept import (
     Certainty,
@@ -97,7 +98,7 @@ def read_medication(
         supply=_supply(resource) if wanted else None,
         quantity=_quantity(resource) if wanted else None,
         refills=_refills(resource) if wanted else 0,
-        reasons=_reasons(resource, reading) if wanted else (),
+        reasons=read_reasons(resource, reading.terminology, reading.index) if wanted else Reasons(),
         categories=_categories(resource) if wanted else (),
         resource=resource if wanted and drafted else None,
     )
@@ -366,21 +367,6 @@ def _referred(resource: Json, names: Iterable[str], index: Index) -> tuple[str, 
         if reference_of(item)
     ]
     return tuple(dict.fromkeys(found))
-
-
-def _reasons(resource: Json, reading: Reading) -> tuple[Classification, ...]:
-    """What the order itself says it is for: reasonCode, reasonReference, R5 `reason`."""
-    classify = reading.terminology.classify
-    found = [
-        classify(read_concept(item), "condition") for item in as_list(resource.get("reasonCode"))
-    ]
-    for item in as_list(resource.get("reasonReference")) + as_list(resource.get("reason")):
-        target = reading.index.resolve(as_object(item).get("reference") or item, resource)
-        if target is not None and target.get("resourceType") == "Condition":
-            found.append(classify(read_concept(target.get("code")), "condition"))
-        elif as_object(item).get("concept") is not None:
-            found.append(classify(read_concept(as_object(item).get("concept")), "condition"))
-    return tuple(reason for reason in found if reason.name)
 
 
 def _categories(resource: Json) -> tuple[str, ...]:

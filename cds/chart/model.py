@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from cds.chart.dosage import Regimen
+from cds.chart.reason import Reasons
 from cds.terminology.concept import Classification, Product
 from cds.values.amounts import AmountRange
 from cds.values.moment import PartialDate
@@ -81,8 +82,8 @@ class MedicationRecord(Record):
     quantity: Quantity | None = field(default=None, kw_only=True)
     refills: int = field(default=0, kw_only=True)
     links: tuple[str, ...] = field(default=(), kw_only=True)
+    reasons: Reasons = field(default=Reasons(), kw_only=True)
     replaces: tuple[str, ...] = field(default=(), kw_only=True)
-    reasons: tuple[Classification, ...] = field(default=(), kw_only=True)
     categories: tuple[str, ...] = field(default=(), kw_only=True)
     resource: Mapping[str, object] | None = field(default=None, kw_only=True)
 
@@ -133,8 +134,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class ConditionRecord(Record):
-    """A Condition: a problem on the list, or a diagnosis of one encounter."""
+    """A Condition: a problem on the list, or a diagnosis of one encounter.
 
+    ``written`` is the text of its code, "" when there is none, and ``displays`` those of its
+    codings: the classification may have needed neither.
+    """
+
+    written: str = field(default="", kw_only=True)
+    displays: tuple[str, ...] = field(default=(), kw_only=True)
     classification: Classification = field(kw_only=True)
 
 

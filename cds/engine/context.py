@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from cds.engine.arithmetic import reckoned
 from cds.engine.course import because, began, profile_reader, route, start
 from cds.engine.fact import Fact
 from cds.engine.operation import ahead, ordered, topics
@@ -41,15 +42,23 @@ def _age(sheet: Sheet, _: Fact) -> Value:
     return Count(years.low, years.high)
 
 
+def _free_from(sheet: Sheet, fact: Fact) -> Value:
+    """The first day after the look-back of the latest exposure; missing while its end is."""
+    after = reckoned(fact.value("end"), "+", profile_reader("look-back")(sheet, fact))
+    return reckoned(after, "+", Count(1, 1))
+
+
 _READERS: Mapping[str, Mapping[str, Callable[[Sheet, Fact], Value]]] = {
     "medication": {
         "because": because,
         "began": began,
+        "free-from": _free_from,
         "start": start,
         "route": route,
         "says": says,
         **{name: profile_reader(name) for name in _PROFILE_VALUES},
     },
+    "condition": {"says": says},
     "procedure": {"ahead": ahead, "topics": topics, "ordered": ordered, "says": says},
     "source": {"unseen": _unseen, "because": _because},
     "patient": {"age": _age},

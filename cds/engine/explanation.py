@@ -5,7 +5,7 @@ It judges by the same compiled sentences as the evaluator, so what is explained 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from cds.engine.binding import Scope
 from cds.engine.expression import Expression
@@ -101,8 +101,7 @@ class Explanation:
             found += scope.unanswered.get(name, ())
         if isinstance(test, syntax.Is) and not test.value.field:
             for bound in bounds:
-                for word in test.words:
-                    found += scope.sheet.reasons(bound.fact, word)
+                found += self._unsure_of(bound.fact, test.words, scope)
         if isinstance(test, syntax.Exists | syntax.No):
             for bound in bounds:
                 found += self._doubts_of(bound, scope.clauses.get(test.name), scope)
@@ -112,10 +111,17 @@ class Explanation:
         """Why it is not certain that a fact is what its clause asks for."""
         found = _reasons_of(bound)
         words = (*clause.concepts, *clause.terms, *clause.also) if clause is not None else ()
-        for word in words:
-            if self._expression.word_test(scope, bound.fact, word) is Truth.UNKNOWN:
-                found += scope.sheet.reasons(bound.fact, word)
+        found += self._unsure_of(bound.fact, words, scope)
         return found + (self._conditions(clause, bound.fact, scope) if clause is not None else [])
+
+    def _unsure_of(self, fact: Fact, words: Iterable[str], scope: Scope) -> list[str]:
+        """Why it is not known whether a fact is this or that; of the words that are open, only."""
+        return [
+            reason
+            for word in words
+            if self._expression.word_test(scope, fact, word) is Truth.UNKNOWN
+            for reason in scope.sheet.reasons(fact, word)
+        ]
 
     def _conditions(self, clause: FactClause, fact: Fact, scope: Scope) -> list[str]:
         """Why a clause's own conditions are unknown of a fact: its values, or facts they name."""

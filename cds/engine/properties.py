@@ -96,9 +96,26 @@ def _on_hold(fact: Fact) -> Value:
     return _yes(fact.exposure is not None and fact.exposure.on_hold)
 
 
+def _reasons(fact: Fact) -> list[Classification]:
+    return [reason for record in _medications(fact) for reason in record.reasons.found]
+
+
 def _reason(fact: Fact) -> Value:
-    found = [reason for record in _medications(fact) for reason in record.reasons]
-    return words(*_valuesets(found))
+    """The value sets of its reasons; missing where there are none and a reference is lost."""
+    found = words(*_valuesets(_reasons(fact)))
+    if not found.words and any(record.reasons.lost for record in _medications(fact)):
+        return Missing(f"the diagnosis that {fact.name} is ordered for could not be found")
+    return found
+
+
+def _reason_certainty(fact: Fact) -> Value:
+    return words(*(match.certainty for reason in _reasons(fact) for match in reason.matches))
+
+
+def _stated_reason(fact: Fact) -> Value:
+    """Its reasons as written; missing where it gives none."""
+    found = words(*(reason.name for reason in _reasons(fact)))
+    return found if found.words else Missing(f"{fact.name} gives no reason")
 
 
 def _replaces(fact: Fact) -> Value:
@@ -122,6 +139,8 @@ _MEDICATION: Mapping[str, Reader] = {
     "drafted": _drafted,
     "on-hold": _on_hold,
     "reason": _reason,
+    "reason-certainty": _reason_certainty,
+    "stated-reason": _stated_reason,
     "replaces": _replaces,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds.chart.model import MedicationRecord, OperationRecord, Record
+from cds.chart.model import ConditionRecord, MedicationRecord, OperationRecord, Record
 from cds.engine.fact import Fact
 from cds.engine.properties import words
 from cds.engine.sheet import Sheet
@@ -63,4 +63,6 @@ def _texts(record: Record) -> list[str]:
         found += [record.regimen.text] if record.regimen is not None else []
     if isinstance(record, OperationRecord):
         found += list(record.texts)
+    if isinstance(record, ConditionRecord):
+        found += [record.written, *record.displays]
     return [text for text in found if text]

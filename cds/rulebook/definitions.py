@@ -16,30 +16,30 @@ from cds.rulebook.model import (
 )
 from cds.rulebook.reading import Author, first
 
-_KEYS = (
-    "kind", "parameters", "starts", "ends", "evidence", "caps", "hindsight", "profiles", "labels",
-    "terms", "unseen", "unseen-facts", "understood", "topics", "aside", "orders-of",
-    "order-categories", "kept-for", "first-after",
+# In the order in which they stand in a file.
+DEFINITION_KEYS = (
+    "kind", "parameters", "starts", "ends", "first-after", "evidence", "caps", "hindsight",
+    "kept-for", "profiles", "understood", "aside", "topics", "orders-of", "order-categories",
+    "labels", "terms", "unseen-facts", "unseen",
+)  # fmt: skip
+PARAMETER_KEYS = ("value", "allowed", "follows", "at-most", "basis", "means")
+ROW_KEYS = (
+    "if", "for", "counts-as", "becomes", "lasts", "lingers", "because", "open-for", "open-from",
+    "then",
 )  # fmt: skip
 _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
 )  # fmt: skip
-_PROFILE_KEYS = frozenset({"for", "if", "flags"})
-_PROFILE_VALUES = (
-    "look-back",
-    "first-recent-day",
-    "washout",
-    "covers",
-    "wear",
-    "usual-route",
-    "alone-for",
-    "pause",
-)
+PROFILE_KEYS = (
+    "for", "if", "covers", "wear", "alone-for", "look-back", "first-recent-day", "washout", "pause",
+    "usual-route", "flags",
+)  # fmt: skip
+_NO_VALUES = frozenset({"for", "if", "flags"})
 
 
 def read_definition(node: Node, author: Author) -> KindDefinition:
     """What one file says of its kind."""
-    author.only(node, _KEYS, "a definition")
+    author.only(node, DEFINITION_KEYS, "a definition")
     kind = author.choice(node, "kind", KINDS, KINDS[0])
     return KindDefinition(
         kind=kind,
@@ -103,8 +103,7 @@ def read_parameters(node: Node, author: Author) -> dict[str, Parameter]:
 
 
 def _parameter(name: str, node: Node, author: Author) -> Parameter:
-    keys = ("value", "allowed", "basis", "means", "follows", "at-most")
-    author.only(node, keys, f"the parameter '{name}'")
+    author.only(node, PARAMETER_KEYS, f"the parameter '{name}'")
     value, unit = author.amount(node.get("value"), "value")
     low, high = value, value
     allowed = author.text(node, "allowed", required=True)
@@ -137,19 +136,7 @@ def _by_resource(node: Node, key: str) -> dict[str, tuple[str, ...]]:
 
 
 def _row(node: Node, author: Author) -> EvidenceRow:
-    keys = (
-        "if",
-        "for",
-        "counts-as",
-        "becomes",
-        "because",
-        "open-for",
-        "open-from",
-        "lasts",
-        "lingers",
-        "then",
-    )
-    author.only(node, keys, "a line of evidence")
+    author.only(node, ROW_KEYS, "a line of evidence")
     conditions = tuple(
         (name, frozenset(part.text for part in item.items)) for name, item in _entries(node, "if")
     )
@@ -184,13 +171,13 @@ def _then(node: Node, author: Author) -> tuple[str, str, str]:
 
 
 def _profile(node: Node, author: Author) -> Profile:
-    author.only(node, (*_PROFILE_KEYS, *_PROFILE_VALUES), "a profile")
+    author.only(node, PROFILE_KEYS, "a profile")
     condition = node.get("if")
     return Profile(
         concepts=author.words(node, "for", required=True),
         condition=author.sentence(condition) if condition is not None else None,
         flags=frozenset(author.words(node, "flags")),
-        values={key: item.text for key, item in node.mapping.items() if key not in _PROFILE_KEYS},
+        values={key: item.text for key, item in node.mapping.items() if key not in _NO_VALUES},
         place=node.place,
     )
 

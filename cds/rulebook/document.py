@@ -16,7 +16,7 @@ import yaml
 from cds.values.problem import Place, Problem
 
 # libyaml's parser is some ten times faster; the pure one gives the same events where it is missing.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 40
 
 
@@ -79,7 +79,7 @@ def read_document(path: Path, name: str, problems: list[Problem]) -> Node | None
 def parse_document(text: str, name: str, problems: list[Problem]) -> Node | None:
     """The YAML text as a node; syntax errors become problems with line and column."""
     try:
-        root = yaml.compose(text, Loader=_LOADER)
+        root = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
 
 import cds
 from cds.rulebook.bibliography import read_sources
 from cds.rulebook.check import check_rulebook
 from cds.rulebook.definitions import read_definition, read_fact, read_parameters
 from cds.rulebook.document import Node, read_document
+from cds.rulebook.layout import PACK_KEYS, arranged, shape_of
 from cds.rulebook.model import (
     ATTRIBUTES,
     FactClause,
@@ -31,8 +33,8 @@ from cds.rulebook.site import Site, bind_parameters, is_on, read_site
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
 
-_TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations"})
-_RESERVED = frozenset({"definitions", "valuesets", "evidence"})
+TABLES = frozenset({"systems", "brands", "lexicon", "salts", "forms", "negations", "retired"})
+RESERVED = frozenset({"definitions", "valuesets", "evidence"})
 
 
 class RulebookError(Exception):
@@ -51,8 +53,11 @@ def shipped_pack() -> Path:
 
 
 @dataclass(slots=True)
-class _Files:
-    """The files of a pack by what they are, and a running digest of their bytes."""
+class PackFiles:
+    """The files of a pack by what they are, and a running digest of what they say.
+
+    Layout and comments make no difference to it: `cds fmt` leaves it as it is.
+    """
 
     root: Path
     problems: list[Problem]
@@ -60,10 +65,12 @@ class _Files:
 
     def read(self, path: Path) -> Node | None:
         name = path.relative_to(self.root).as_posix()
-        # A file that cannot be read is reported below, with its place.
-        with suppress(OSError):
-            self.digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-        return read_document(path, name, self.problems)
+        node = read_document(path, name, self.problems)
+        plain = node.plain() if node is not None else None
+        if isinstance(plain, dict):
+            plain = arranged(plain, shape_of(plain))
+        self.digest.update(msgspec.json.encode([name, plain]))
+        return node
 
     def one(self, name: str) -> Node | None:
         path = self.root / name
@@ -83,7 +90,7 @@ class _Files:
     def rules(self) -> list[Node]:
         found = []
         for path in sorted(self.root.glob("*/*.yaml")):
-            if path.parent.name in _RESERVED or path.name.endswith(".scenarios.yaml"):
+            if path.parent.name in RESERVED or path.name.endswith(".scenarios.yaml"):
                 continue
             node = self.read(path)
             if node is not None:
@@ -113,46 +120,75 @@ def read_pack(
 
     With ``switched_off`` it holds every rule, whatever the site or its own default says.
     """
-    if not root.is_dir():
-        problems.append(
-            Problem(Place(str(root)), "there is no such folder", "a folder with pack.yaml", "file")
+    whole = WholePack.read(root, problems)
+    return whole.at(site, problems, switched_off=switched_off) if whole is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class WholePack:
+    """A pack that was read and checked once and can be bound to any number of sites.
+
+    ``rulebook`` has every rule and the pack's own numbers; ``digest`` is that of the files.
+    """
+
+    rulebook: Rulebook
+    digest: hashlib._Hash
+
+    @classmethod
+    def read(cls, root: Path, problems: list[Problem]) -> WholePack | None:
+        """The pack in a folder; None if there is none. ``problems`` receives what is wrong."""
+        if not root.is_dir():
+            what = "there is no such folder"
+            problems.append(Problem(Place(str(root)), what, "a folder with pack.yaml", "file"))
+            return None
+        files = PackFiles(root, problems)
+        author = Author(problems)
+        head = files.one("pack.yaml")
+        if head is None:
+            return None
+        valuesets = files.folder("valuesets")
+        definitions, parameters = _read_definitions(files, author)
+        rules = tuple(read_rule(node, author) for node in files.rules())
+        rulebook = Rulebook(
+            pack=_read_pack_head(head, author),
+            rules=tuple(sorted(rules, key=lambda rule: rule.id)),
+            definitions=definitions,
+            parameters=parameters,
+            precedence=read_precedence(first(files.one("precedence.yaml")), author),
+            templates=_plain_mapping(first(head.get("templates"))),
+            overrides={
+                key: item.text for key, item in first(head.get("overrides")).mapping.items()
+            },
+            sources=read_sources(first(files.one("sources.yaml")), author),
+            terminology=read_terminology(valuesets),
+            evidence_url="",
+            digest="",
         )
-        return None
-    files = _Files(root, problems)
-    author = Author(problems)
-    head = files.one("pack.yaml")
-    if head is None:
-        return None
-    valuesets = files.folder("valuesets")
-    definitions, parameters = _read_definitions(files, author)
-    rules = tuple(read_rule(node, author) for node in files.rules())
-    bound = bind_parameters(parameters, site, author)
-    rulebook = Rulebook(
-        pack=_read_pack_head(head, author),
-        rules=rules,
-        definitions=definitions,
-        parameters=bound,
-        precedence=read_precedence(first(files.one("precedence.yaml")), author),
-        templates=_plain_mapping(first(head.get("templates"))),
-        overrides={key: item.text for key, item in first(head.get("overrides")).mapping.items()},
-        sources=read_sources(first(files.one("sources.yaml")), author),
-        terminology=read_terminology(valuesets),
-        evidence_url=site.evidence_url,
-        digest=_digest(files, site),
-    )
-    concepts = frozenset(_sets(valuesets))
-    check_rulebook(rulebook, author, concepts)
-    for name in {word for words in rulebook.pack.attributes.values() for word in words} - concepts:
-        author.error(first(head.get("attributes")).place, f"'{name}' is no value set", "", "name")
-    _check_selectors(rulebook, site, author)
-    ordered = sorted(rules, key=lambda rule: rule.id)
-    return replace(
-        rulebook, rules=tuple(rule for rule in ordered if switched_off or is_on(rule, site))
-    )
+        concepts = frozenset(without_tables(valuesets))
+        check_rulebook(rulebook, author, concepts)
+        named = {word for words in rulebook.pack.attributes.values() for word in words}
+        for name in named - concepts:
+            place = first(head.get("attributes")).place
+            author.error(place, f"'{name}' is no value set", "", "name")
+        return cls(rulebook, files.digest)
+
+    def at(self, site: Site, problems: list[Problem], *, switched_off: bool = False) -> Rulebook:
+        """The rulebook of a site: its numbers, the rules that are on, a digest of both."""
+        author = Author(problems)
+        _check_selectors(self.rulebook, site, author)
+        digest = self.digest.copy()
+        digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
+        return replace(
+            self.rulebook,
+            rules=tuple(rule for rule in self.rulebook.rules if switched_off or is_on(rule, site)),
+            parameters=bind_parameters(dict(self.rulebook.parameters), site, author),
+            evidence_url=site.evidence_url,
+            digest=f"sha256:{digest.hexdigest()}",
+        )
 
 
 def _read_definitions(
-    files: _Files, author: Author
+    files: PackFiles, author: Author
 ) -> tuple[dict[str, KindDefinition], dict[str, Parameter]]:
     definitions: dict[str, KindDefinition] = {}
     parameters: dict[str, Parameter] = {}
@@ -183,14 +219,15 @@ def _read_definitions(
     return definitions, parameters
 
 
-def _sets(valuesets: Mapping[str, Node]) -> dict[str, Node]:
-    return {name: node for name, node in valuesets.items() if name not in _TABLES}
+def without_tables(valuesets: Mapping[str, Node]) -> dict[str, Node]:
+    """The value sets among the files of their folder; the others are tables of words."""
+    return {name: node for name, node in valuesets.items() if name not in TABLES}
 
 
 def read_terminology(valuesets: Mapping[str, Node]) -> Terminology:
     """The terminology of the documents in `valuesets/`, by the names of their files."""
-    sets = {name: node.plain() for name, node in _sets(valuesets).items()}
-    tables = {name: node.plain() for name, node in valuesets.items() if name in _TABLES}
+    sets = {name: node.plain() for name, node in without_tables(valuesets).items()}
+    tables = {name: node.plain() for name, node in valuesets.items() if name in TABLES}
     return Terminology.from_data(
         {name: data for name, data in sets.items() if isinstance(data, dict)},
         {name: data for name, data in tables.items() if isinstance(data, dict)},
@@ -198,25 +235,7 @@ def read_terminology(valuesets: Mapping[str, Node]) -> Terminology:
 
 
 def _read_pack_head(node: Node, author: Author) -> Pack:
-    keys = (
-        "id",
-        "title",
-        "version",
-        "label",
-        "url",
-        "canonical",
-        "footer",
-        "badge",
-        "templates",
-        "overrides",
-        "census",
-        "developer",
-        "funding",
-        "date",
-        "notice",
-        "attributes",
-    )
-    author.only(node, keys, "pack.yaml")
+    author.only(node, PACK_KEYS, "pack.yaml")
     footer, badge = first(node.get("footer")), first(node.get("badge"))
     return Pack(
         id=author.text(node, "id", required=True),
@@ -298,12 +317,6 @@ def _replacement(node: Node, author: Author) -> Replacement:
 def _plain_mapping(node: Node) -> dict[str, object]:
     plain = node.plain()
     return plain if isinstance(plain, dict) else {}
-
-
-def _digest(files: _Files, site: Site) -> str:
-    digest = files.digest.copy()
-    digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _check_selectors(rulebook: Rulebook, site: Site, author: Author) -> None:

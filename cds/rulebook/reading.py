@@ -12,7 +12,7 @@ from cds.rulebook.document import Node
 from cds.rulebook.model import Sentence
 from cds.rulebook.sentence import SentenceError, parse_test, parse_value
 from cds.rulebook.syntax import Otherwise, Test, Value
-from cds.values.problem import Place, Problem
+from cds.values.problem import Place, Problem, Severity
 from cds.values.quantity import read_unit
 
 W = TypeVar("W", bound=str)
@@ -28,6 +28,10 @@ class Author:
 
     def error(self, place: Place, what: str, accepted: str = "", kind: str = "rule") -> None:
         self.problems.append(Problem(place, what, accepted, kind))
+
+    def advise(self, place: Place, what: str, accepted: str = "", kind: str = "advice") -> None:
+        """Something that does not keep the pack from being used."""
+        self.problems.append(Problem(place, what, accepted, kind, Severity.WARNING))
 
     def only(self, node: Node, allowed: Iterable[str], of: str) -> None:
         """Reports keys that mean nothing here."""

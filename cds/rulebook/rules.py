@@ -28,8 +28,9 @@ RULE_KEYS = (
     "default", "tags", "per", "problem", "facts", "let", "when", "unknown", "remember", "card",
     "evidence", "false-positives", "history", "supersedes", "effective",
 )  # fmt: skip
+# In the order in which they stand in a file.
 CARD_KEYS = (
-    "indicator", "levels", "summary", "why", "uncertain", "options", "lists", "wordings", "suggest",
+    "indicator", "levels", "wordings", "summary", "lists", "why", "uncertain", "options", "suggest",
     "overrides", "links",
 )  # fmt: skip
 HISTORY_KEYS = ("version", "date", "says")
@@ -41,7 +42,7 @@ HOOKS = (
 )  # fmt: skip
 STATUSES = ("active", "draft", "retired")
 REMEMBER = re.compile(r"[1-9]\d* days by [a-z][\w-]*(?:(?:, | and )[a-z][\w-]*)*")
-_ID = re.compile(r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$")
+RULE_ID = re.compile(r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$")
 
 
 def read_rule(node: Node, author: Author) -> Rule:
@@ -56,7 +57,7 @@ def read_rule(node: Node, author: Author) -> Rule:
             "30 days by NAME and NAME",
             "value",
         )
-    if rule_id and not _ID.match(rule_id):
+    if rule_id and not RULE_ID.match(rule_id):
         author.error(
             first(node.get("id")).place,
             f"'{rule_id}' is no rule id",
@@ -204,10 +205,11 @@ def _wordings(card: Node, author: Author) -> dict[str, tuple[tuple[str, Sentence
 
 
 _ACTIONS = ("create", "update", "delete")
+SUGGESTION_KEYS = (*_ACTIONS, "set", "if", "label", "recommended")
 
 
 def _suggestion(node: Node, author: Author) -> SuggestionTemplate:
-    author.only(node, (*_ACTIONS, "label", "set", "if", "recommended"), "a suggestion")
+    author.only(node, SUGGESTION_KEYS, "a suggestion")
     actions = [action for action in _ACTIONS if node.get(action) is not None]
     if len(actions) != 1:
         author.error(

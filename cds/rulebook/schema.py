@@ -71,7 +71,9 @@ def _card() -> dict[str, object]:
             "items": _object({"label": _TEXT, "page": _TEXT}, ("label", "page")),
         },
     }
-    return _object({key: special.get(key, _TEXT) for key in CARD_KEYS}, ("summary",))
+    body = _object({key: special.get(key, _TEXT) for key in CARD_KEYS}, ("summary",))
+    # What can be done about it: `cds lint` asks for one of the two.
+    return {**body, "anyOf": [{"required": ["options"]}, {"required": ["suggest"]}]}
 
 
 def rule_schema() -> dict[str, object]:

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from cds.terminology.text import normalise, strings
 
 _LONGEST_PREFIX = 20
+# What may stand in a value set's file, in the order in which it stands there.
+VALUESET_KEYS = (
+    "id", "title", "kind", "version", "date", "licence", "source", "includes", "unless-with",
+    "systems", "ingredients", "all-ingredients", "releases", "phrases", "shapes", "not-for-rule",
+)  # fmt: skip
+SYSTEM_KEYS = ("codes", "length", "prefixes", "ranges", "except")
+PATTERN_KEYS = ("any", "unless")
 
 
 @dataclass(frozen=True, slots=True)

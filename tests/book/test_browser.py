@@ -22,6 +22,7 @@ BROWSER = next(
 )
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.system,
     pytest.mark.skipif(not BROWSER, reason="no Chromium is installed"),
 ]
 

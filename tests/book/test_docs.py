@@ -119,6 +119,7 @@ def test_a_site_sees_its_own_numbers_and_what_it_switched_off(tmp_path: Path) ->
     assert numbers.count("set by the site") == 2
     off = Html(out / "rules" / "opioid.recent-exposure.html")
     assert "off here" in off.text
+    assert "off unless a site asks for it" not in off.text
     assert '<article class="card warning"' in off.path.read_text("utf-8")
     assert "off here" not in Html(out / "rules" / "periop.plan-hold-ahead.html").text
     assert "4 days" in Html(out / "operations.html").text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cds.authoring.scenario import read_suite
 from cds.rulebook.knowledge import Knowledge, read_knowledge
 from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import load_rulebook, shipped_pack
@@ -124,6 +125,14 @@ def test_every_rule_shows_a_card_of_each_of_its_levels(site: Site, rulebook: Rul
     assert missing == []
 
 
+def test_every_scenario_is_counted(site: Site) -> None:
+    total = len(read_suite(shipped_pack()).scenarios)
+    text = site.pages["coverage.html"].text
+    (beside,) = re.findall(r"All \d+ \d+ (\d+) \d+ \d+", text)
+    (further,) = re.findall(r"(\d+) further scenarios", text)
+    assert int(beside) + int(further) == total
+
+
 def test_every_rule_page_tells_its_whole_story(site: Site, rulebook: Rulebook) -> None:
     headings = [
         *("When it speaks", "The card", "Its level", "When it cannot tell", "Evidence"),
@@ -132,9 +141,11 @@ def test_every_rule_page_tells_its_whole_story(site: Site, rulebook: Rulebook) -
     for rule in rulebook.rules:
         text = site.pages[f"rules/{rule.id}.html"].text
         assert [heading for heading in headings if heading not in text] == [], rule.id
+        evidence = text.partition("When it cannot tell")[2].partition("Words, numbers")[0]
+        squeezed = "".join(evidence.split())
         for entry in rule.evidence:
-            assert " ".join(entry.says.split()) in text, (rule.id, entry.statement)
-            assert " ".join(entry.strength.split()) in text, (rule.id, entry.statement)
+            for said in (entry.says, entry.strength, entry.contradicted_by, entry.section):
+                assert "".join(said.split()) in squeezed, (rule.id, entry.statement)
         for reason in rule.false_positives:
             assert reason in text, rule.id
         assert text.count("Not used.") + text.count("Used.") == 9, rule.id

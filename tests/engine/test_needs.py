@@ -18,6 +18,7 @@ ONLY_ALLERGY = Site(
         "contrast.kidney-function-missing",
         "contrast.low-kidney-function",
         "contrast.repeated-scans",
+        "monitor.steep",
         "monitor.vitamin",
     )
 )

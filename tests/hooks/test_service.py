@@ -54,7 +54,8 @@ def test_one_service_for_each_hook_in_use(ehr: Ehr) -> None:
     for service in found.values():
         assert {"title", "description", "usageRequirements", "prefetch"} < set(service)
         assert service["prefetch"]["patient"] == "Patient/{{context.patientId}}"
-        assert "Observation" not in service["prefetch"]
+        # Whoever books an operation is asked for no result: orders and open charts are.
+        assert ("Observation" in service["prefetch"]) is (service["hook"] != "appointment-book")
         assert service["prefetch"]["Task"] == "Task?patient={{context.patientId}}"
 
 

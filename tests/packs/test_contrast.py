@@ -49,6 +49,13 @@ def test_a_scenario_that_expects_something_else_fails() -> None:
         assert "no card says: never said" in failures
 
 
+def test_a_scenario_fails_by_words_that_must_not_be_said() -> None:
+    good = next(found for found in SUITE.scenarios if found.name == "a coded allergy")
+    words = Expectation(good.expects.cards, says_not=("allergy", "never said"))
+    wrong = replace(good, expects=words)
+    assert Runner(SUITE, Site(), BOTH).run(wrong).failures == ("a card says: allergy",)
+
+
 def scan_request() -> Json:
     ct = {"system": "http://snomed.info/sct", "code": "77477000", "display": "Computed tomography"}
     scan = resource(

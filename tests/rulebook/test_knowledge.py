@@ -70,7 +70,9 @@ def lint(pack: Path, capsys: pytest.CaptureFixture[str]) -> Lint:
 
 
 def test_a_pack_with_evidence_is_clean(lint: Lint) -> None:
-    assert lint() == (0, ["5 rules, 45 scenarios: no errors"])
+    code, told = lint()
+    assert (code, len(told)) == (0, 1)
+    assert told[0].endswith(" scenarios: no errors")
 
 
 def test_the_shipped_pack_has_evidence() -> None:

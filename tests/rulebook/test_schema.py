@@ -85,3 +85,11 @@ def test_it_wants(key: str) -> None:
     rule = rule_of(CONTRAST / "monitor" / "vitamin.yaml")
     del rule[key]
     assert not VALIDATOR.is_valid(rule)
+
+
+def test_it_wants_an_action() -> None:
+    rule = rule_of(CONTRAST / "monitor" / "vitamin.yaml")
+    del rule["card"]["options"]
+    assert not VALIDATOR.is_valid(rule)
+    rule["card"]["suggest"] = [{"delete": "drug", "label": "x"}]
+    assert VALIDATOR.is_valid(rule)
