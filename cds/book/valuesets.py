@@ -118,6 +118,7 @@ def _words(data: Mapping[str, object]) -> list[tuple[str, tuple[str, ...]]]:
         ("All of these ingredients", _texts(data.get("all-ingredients"))),
         ("Only in these forms of release", _texts(data.get("releases"))),
         ("Not together with", _texts(data.get("unless-with"))),
+        ("Its words yield to a code in", _texts(data.get("words-unless-coded"))),
     ]
     for key, title in (("phrases", "Phrases"), ("shapes", "Shapes of words (never certain)")):
         words = dict(_items(data.get(key)))

@@ -47,7 +47,7 @@ def _advise(author: Author, place: Place, what: str, name: str) -> None:
 
 
 def _relations(node: Node) -> Iterator[Node]:
-    for key in ("includes", "unless-with"):
+    for key in ("includes", "unless-with", "words-unless-coded"):
         yield from first(node.get(key)).items
 
 

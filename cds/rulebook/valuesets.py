@@ -31,7 +31,8 @@ from cds.values.problem import Place
 OTHER_KINDS = ("answer", "service", "wording", "route", "form", "qualifying")
 _HEAD = ("title", "kind", "version", "date", "licence")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_LISTS = ("ingredients", "all-ingredients", "includes", "unless-with", "releases")
+_RELATIONS = ("includes", "unless-with", "words-unless-coded")
+_LISTS = ("ingredients", "all-ingredients", *_RELATIONS, "releases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class _Checker:
             author.error(day.place, f"'{day.text}' is no date", "year-month-day", "value")
 
     def relations(self, name: str, node: Node) -> None:
-        for key in ("includes", "unless-with"):
+        for key in _RELATIONS:
             for item in first(node.get(key)).items:
                 if item.text not in self.nodes:
                     known = ", ".join(sorted(self.nodes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cds.terminology.lexicon import Lexicon
@@ -53,6 +53,11 @@ class Scope:
         self._unless = _Phrases.of(
             (p, n) for n, item in self.sets.items() for p in item.phrases.unless
         )
+        self._yields = [
+            (name, frozenset(item.words_unless_coded))
+            for name, item in self.sets.items()
+            if item.words_unless_coded
+        ]
         self._index = PhraseIndex([*self._any.listed, *self._unless.listed])
         self._shapes = [
             (name, pattern, PhraseIndex(item.shapes.unless))
@@ -63,6 +68,10 @@ class Scope:
     def expanded(self, name: str) -> tuple[str, ...]:
         """The set itself and every set that includes it, directly or through others."""
         return self._including[name]
+
+    def yielding(self, coded: Collection[str]) -> frozenset[str]:
+        """The sets whose words say nothing beside a code that is in the sets ``coded``."""
+        return frozenset(name for name, sets in self._yields if not sets.isdisjoint(coded))
 
     def with_ingredients(self, names: frozenset[str], release: str) -> Iterator[tuple[str, str]]:
         """Each set that a product is in by its canonical ingredients, and those that decided."""

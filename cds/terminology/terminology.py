@@ -131,7 +131,7 @@ class Terminology:
             found.add(name, Certainty.CODE, code.label)
         if kind in _PRODUCTS:
             self._match_products(wordings, product, found)
-        self._match_words(concept, kind, wordings, found)
+        self._match_words(concept, kind, coded, wordings, found)
         note = self._mark_conflicts(coded, wordings, found) or note
         readable = bool(coded or wordings or self._settled(concept, scope))
         return Classification(
@@ -219,13 +219,19 @@ class Terminology:
         return frozenset(self.names.lexicon.canonical(item.name) for item in product.ingredients)
 
     def _match_words(
-        self, concept: CodeableConcept, kind: str, wordings: Sequence[_Wording], found: Matches
+        self,
+        concept: CodeableConcept,
+        kind: str,
+        codes: Mapping[str, _Coded],
+        wordings: Sequence[_Wording],
+        found: Matches,
     ) -> None:
         """Adds what phrases and shapes in the words say, where the codes leave room for it."""
         if kind in _CODE_DECIDES and self._known_codings(concept):
             return
         negations = self._of_allergies if kind in _OWN_NEGATIONS else self._negations
         closed = self._settled(concept, found.scope) if kind not in _PRODUCTS else frozenset()
+        closed |= found.scope.yielding(codes)
         coded = bool(found)
         for wording in wordings:
             for name, phrase in found.scope.with_phrases(wording.words, negations):

@@ -12,7 +12,8 @@ _LONGEST_PREFIX = 20
 # What may stand in a value set's file, in the order in which it stands there.
 VALUESET_KEYS = (
     "id", "title", "kind", "version", "date", "licence", "source", "includes", "unless-with",
-    "systems", "ingredients", "all-ingredients", "releases", "phrases", "shapes", "not-for-rule",
+    "words-unless-coded", "systems", "ingredients", "all-ingredients", "releases", "phrases",
+    "shapes", "not-for-rule",
 )  # fmt: skip
 SYSTEM_KEYS = ("codes", "length", "prefixes", "ranges", "except")
 PATTERN_KEYS = ("any", "unless")
@@ -72,7 +73,8 @@ class ValueSet:
     """One set of a pack, as its data file says it; ingredient names are as written there.
 
     A product is in it with any of ``ingredients``, or with all of ``all_ingredients``; either way
-    only with one of ``releases``, if there are any.
+    only with one of ``releases``, if there are any. Phrases and shapes say nothing where a code of
+    the concept is in one of ``words_unless_coded``.
     """
 
     id: str
@@ -80,6 +82,7 @@ class ValueSet:
     kind: str
     includes: tuple[str, ...]
     unless_with: tuple[str, ...]
+    words_unless_coded: tuple[str, ...]
     systems: Mapping[str, CodeRules]
     ingredients: tuple[str, ...]
     all_ingredients: tuple[str, ...]
@@ -97,6 +100,7 @@ def read_valueset(name: str, data: Mapping[str, object]) -> ValueSet:
         kind=_text(data.get("kind")),
         includes=strings(data.get("includes")),
         unless_with=strings(data.get("unless-with")),
+        words_unless_coded=strings(data.get("words-unless-coded")),
         systems={key: _read_rules(_mapping(value)) for key, value in systems.items()},
         ingredients=strings(data.get("ingredients")),
         all_ingredients=strings(data.get("all-ingredients")),

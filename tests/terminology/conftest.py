@@ -68,6 +68,14 @@ operation:
 small-operation:
   kind: procedure
   systems: {snomed: {codes: {"901": small knee operation}}}
+no-operation:
+  kind: procedure
+  includes: [test]
+  phrases: {any: [visit before]}
+test:
+  kind: procedure
+  words-unless-coded: [operation]
+  phrases: {any: [imaging]}
 knee-words:
   kind: wording
   includes: [sore-knee]

@@ -279,6 +279,17 @@ def test_a_code_in_a_set_leaves_nothing_to_guess_from_shapes(classify: Classify)
     assert _found(found) == {"small-operation": "code"}
 
 
+def test_words_that_yield_to_a_code_of_another_set(classify: Classify) -> None:
+    found = classify("knee repair with imaging", code="snomed|900", kind="procedure")
+    assert _found(found) == {"operation": "code"}
+    found = classify("visit before knee repair", code="snomed|900", kind="procedure")
+    assert _found(found) == {"no-operation": "text", "operation": "code"}
+    found = classify("knee imaging", code="snomed|901", kind="procedure")
+    assert _found(found) == {"no-operation": "text", "small-operation": "code", "test": "text"}
+    found = classify("imaging of the knee repair", kind="procedure")
+    assert _found(found) == {"no-operation": "text", "operation": "text", "test": "text"}
+
+
 def test_a_covered_system_says_no_whatever_the_words(classify: Classify) -> None:
     assert _found(classify(code="cpt|99213", display="knee repair", kind="procedure")) == {}
     found = classify(code="cpt|99213", display="visit after meniscectomy", kind="procedure")
