@@ -248,10 +248,10 @@ def test_lint_of_a_broken_pack(broken: Path) -> None:
     assert done.returncode == 1
     assert f"contrast/allergy.yaml:{line}:8: 'alergy' is not known here" in done.stdout
     assert "1 errors" in done.stdout or "1 error" in done.stdout
-    github = cds("lint", broken, "--format", "github")
+    github = cds("lint", broken, "--format", "github", cwd=broken.parent)
     assert github.returncode == 1
     assert github.stdout.startswith(
-        f"::error file=contrast/allergy.yaml,line={line},col=8::'alergy'"
+        f"::error file=pack/contrast/allergy.yaml,line={line},col=8::'alergy'"
     )
     (problem,) = lines(cds("lint", broken, "--format", "json"))
     assert (problem["file"], problem["line"], problem["column"], problem["kind"]) == (
@@ -278,7 +278,10 @@ def test_a_broken_pack_judges_nothing(record: Path, broken: Path) -> None:
 def test_scenarios(tmp_path: Path) -> None:
     folder = CONTRAST / "monitor"
     done = cds("test", folder, "--format", "json")
-    assert {line["file"] for line in lines(done)} == {"monitor/vitamin.scenarios.yaml"}
+    assert {line["file"] for line in lines(done)} == {
+        "monitor/steep.scenarios.yaml",
+        "monitor/vitamin.scenarios.yaml",
+    }
     good = cds("test", CONTRAST / "contrast" / "allergy.yaml")
     assert good.returncode == 0
     assert "7 passed, 0 failed of 7 scenarios" in good.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,20 +122,18 @@ class Book:
     def rulebook(self, site: Site) -> Rulebook:
         """The rulebook of a site, unchanged; the same one each time. Raises RulebookError."""
         if site not in self._sites:
-            # What is wrong with the site is told by the reader of packs.
-            loaded = self._loaded if site == Site() else load_rulebook(self.root, site)
-            self._sites[site] = replace(
-                self._bound(self._read_rules, self._kinds, self._numbers, site),
-                evidence_url=loaded.evidence_url,
-                digest=loaded.digest,
+            self._sites[site] = self._checked(
+                lambda: self._bound(self._read_rules, self._kinds, self._numbers, site)
             )
         return self._sites[site]
 
     def variant(self, mutant: Mutant, site: Site) -> Rulebook:
         """The rulebook of a site with the mutant's change. Raises RulebookError for nonsense."""
-        name = mutant.place.file
+        return self._checked(lambda: self._changed(mutant.place.file, mutant, site))
+
+    def _checked(self, made: Callable[[], Rulebook]) -> Rulebook:
         before = len(self._author.problems)
-        rulebook = self._changed(name, mutant, site)
+        rulebook = made()
         problems = self._author.problems[before:]
         del self._author.problems[before:]
         if problems:
@@ -184,4 +182,5 @@ class Book:
             rules=tuple(on),
             definitions={definition.kind: definition for definition in kinds.values()},
             parameters=bind_parameters(known, site, self._author),
+            evidence_url=site.evidence_url,
         )

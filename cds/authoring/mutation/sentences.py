@@ -107,7 +107,9 @@ def _tests(test: syntax.Test, names: Names) -> Iterator[Change[syntax.Test]]:
         case syntax.Unsure(inner):
             yield Change(inner, spoken(test), spoken(inner), column(test))
             for change in _tests(inner, names):
-                yield replace(change, node=syntax.Unsure(change.node))
+                # Whoever is unsure of something is as unsure of its opposite.
+                if not isinstance(change.node, syntax.Not) or change.node.test is not inner:
+                    yield replace(change, node=syntax.Unsure(change.node))
         case syntax.Otherwise():
             return
         case _:
