@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import partial
 
 from cds.engine.arithmetic import reckoned
@@ -15,6 +16,7 @@ from cds.engine.value import Count, Missing, Value
 from cds.engine.wording import says
 from cds.values.truth import Truth
 
+_ONE = Decimal(1)
 _PROFILE_VALUES = ("look-back", "first-recent-day", "washout", "usual-route")
 
 
@@ -45,7 +47,7 @@ def _age(sheet: Sheet, _: Fact) -> Value:
 def _free_from(sheet: Sheet, fact: Fact) -> Value:
     """The first day after the look-back of the latest exposure; missing while its end is."""
     after = reckoned(fact.value("end"), "+", profile_reader("look-back")(sheet, fact))
-    return reckoned(after, "+", Count(1, 1))
+    return reckoned(after, "+", Count(_ONE, _ONE))
 
 
 _READERS: Mapping[str, Mapping[str, Callable[[Sheet, Fact], Value]]] = {
