@@ -221,7 +221,10 @@ def _words(value: object) -> tuple[str, ...]:
 
 
 def _engine_failures(judged: Judged) -> Iterator[str]:
-    """What an engine could not judge, and what two of them disagree about."""
+    """What an engine could not judge or says nothing of, and what two of them disagree about."""
     for problem in judged.problems:
         if problem.kind in ("engine", "disagreement"):
             yield problem.what
+    for verdict in judged.answer.unknown:
+        if not verdict.missing:
+            yield f"{verdict.rule.id} is unknown, and nothing says why"

@@ -11,7 +11,7 @@ from cds.engine.binding import Scope
 from cds.engine.expression import Expression
 from cds.engine.fact import Bound, Fact
 from cds.engine.trace import Step
-from cds.engine.value import Count, Missing, Moment, Words, render
+from cds.engine.value import Count, Missing, Moment, Spans, Words, render
 from cds.rulebook import syntax
 from cds.rulebook.model import FactClause
 from cds.values.truth import Truth
@@ -94,6 +94,8 @@ class Explanation:
         for path in paths:
             for bound in scope.bounds(path.name):
                 found += _doubt(bound.fact, path.field)
+                if bound.truth is Truth.UNKNOWN and path.name not in scope.single:
+                    found += self._doubts_of(bound, scope.clauses.get(path.name), scope)
             value = scope.lets.get(path.name)
             if isinstance(value, Missing):
                 found.append(value.reason)
@@ -163,8 +165,10 @@ def _doubt(fact: Fact, field: str) -> list[str]:
     value = fact.value(field)
     if isinstance(value, Missing):
         return [value.reason]
-    inexact = (isinstance(value, Moment) and not value.days.certain) or (
-        isinstance(value, Count) and value.low != value.high
+    inexact = (
+        (isinstance(value, Moment) and not value.days.certain)
+        or (isinstance(value, Count) and value.low != value.high)
+        or (isinstance(value, Spans) and any(not span.exact for span in value.spans))
     )
     return [f"{fact.name}: its {field} is only known as {render(value)}"] if inexact else []
 

@@ -117,7 +117,7 @@ class Evaluator:
             strongest = max(strongest, truth)
             if truth is Truth.UNKNOWN:
                 undecided = True
-                missing |= dict.fromkeys(self._trace(agenda, base, scope, truth).reasons())
+                missing |= dict.fromkeys(self._trace(agenda, base, scope, truth).why_unknown())
             if truth is Truth.YES:
                 finding = self._finding(rule, scope, self._trace(agenda, base, scope, truth))
                 if _is_selected(finding, base.sheet.hook) and not (
@@ -136,7 +136,7 @@ class Evaluator:
         It stays no where one of its tests is no whatever was not seen.
         """
         explain = partial(self._explain_gates, agenda, base)
-        missing = explain()[0].reasons() if gate is Truth.UNKNOWN else ()
+        missing = explain()[0].why_unknown() if gate is Truth.UNKNOWN else ()
         return Verdict(agenda.rule, gate, (), missing, gate is Truth.UNKNOWN, explain)
 
     def _gated(self, agenda: Agenda, base: Scope) -> Truth:

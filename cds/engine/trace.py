@@ -28,6 +28,13 @@ class Step:
         """Everything that is missing anywhere below, each once."""
         return tuple(dict.fromkeys(reason for step in self.walk() for reason in step.missing))
 
+    def why_unknown(self) -> tuple[str, ...]:
+        """What is missing; where nobody can say, the clauses themselves that are open."""
+        open_ones = (step.text for step in self.walk() if _is_open_end(step))
+        return self.reasons() or tuple(
+            f"cannot be told: {text}" for text in dict.fromkeys(open_ones)
+        )
+
     def as_json(self) -> dict[str, object]:
         """The tree as plain data; what is empty is left out."""
         found: dict[str, object] = {"clause": self.text, "truth": self.truth.label}
@@ -40,3 +47,9 @@ class Step:
         if self.steps:
             found["clauses"] = [step.as_json() for step in self.steps]
         return found
+
+
+def _is_open_end(step: Step) -> bool:
+    return step.truth is Truth.UNKNOWN and all(
+        inner.truth is not Truth.UNKNOWN for inner in step.steps
+    )

@@ -81,6 +81,11 @@ class Span:
     source: str = ""
     assumed: bool = False
 
+    @property
+    def exact(self) -> bool:
+        """Whether each of its ends is one day, or none."""
+        return all(end is None or end.certain for end in (self.start, self.end))
+
     def contains(self, day: DayRange) -> Truth:
         """Whether the day lies within; both ends included."""
         after = Truth.YES if self.start is None else _not_before(day, self.start)
