@@ -152,6 +152,7 @@ def _forget_rulebooks() -> None:
     from cds.authoring import scenario
 
     scenario._rulebook.cache_clear()
+    scenario._whole.cache_clear()
 
 
 # -- arguments -----------------------------------------------------------------------------------

@@ -111,8 +111,9 @@ class _Rule:
 def test_of_versions_with_very_many_digits_the_highest_stands() -> None:
     old = order("v", OXYCODONE, meta={"versionId": "9" * 5000}, status="active")
     new = order("v", OXYCODONE, meta={"versionId": "1" + "0" * 5000}, status="entered-in-error")
-    assert not cards(bundle(person(), draft("d", LDN, 1.5), new, old))
-    assert cards(GOOD)
+    found = cards(bundle(person(), draft("d", LDN, 1.5), new, old))
+    assert not [rule for rule, _ in found if rule.startswith("opioid.")]
+    assert [rule for rule, _ in cards(GOOD) if rule.startswith("opioid.")]
 
 
 # -- bytes ---------------------------------------------------------------------------------------

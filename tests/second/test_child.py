@@ -73,7 +73,7 @@ def test_a_child_that_dies_costs_one_retry(kill: signal.Signals) -> None:
     with engine() as by:
         review = in_the_middle(by, kill)
         assert review.problems == ()
-        assert fired(review) == ["opioid.active-with-naltrexone-order"]
+        assert "opioid.active-with-naltrexone-order" in fired(review)
         assert by.supervisor.started == 2
 
 
@@ -93,10 +93,10 @@ def test_two_children_that_hang_are_a_problem_that_names_the_patient() -> None:
         review = by.review(CHART, HOOK, AS_OF)
         (problem,) = review.problems
         assert problem.where.resource == "Patient/p1"
-        assert "could not judge this patient: no answer within 0 s" in problem.what
+        assert "the durable engine could not judge this patient: " in problem.what
         assert review.verdicts == ()
         both = compared(CHART, by, HOOK, AS_OF)
-        assert fired(both.review) == ["opioid.active-with-naltrexone-order"]
+        assert "opioid.active-with-naltrexone-order" in fired(both.review)
         assert [item.kind for item in both.review.problems] == ["engine"]
         assert both.disagreements == ()
 

@@ -37,7 +37,7 @@ def copies(count: int) -> Rulebook:
 
 
 def test_a_pack_of_three_times_forty_five_rules_is_divided_and_judged() -> None:
-    many = copies(9)
+    many = copies(4)
     assert len(many.rules) >= 3 * 45
     with engine(many) as by:
         wired = wire(by.plan.productions, by.plan.outputs)
@@ -48,7 +48,7 @@ def test_a_pack_of_three_times_forty_five_rules_is_divided_and_judged() -> None:
             assert wrong(found) == []
             if hook == "order-sign":
                 fired = [finding.rule.id for finding in found.review.findings]
-                assert len(fired) == 9
+                assert sum(rule.startswith("opioid.active") for rule in fired) == 4
         assert by.supervisor.started == 1
 
 
