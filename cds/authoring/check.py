@@ -148,7 +148,7 @@ def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
     unjudged = any(problem.kind == "engine" for problem in review.problems)
     if not item.answer.cards and not (unjudged and not review.verdicts):
         console.print("  No cards.")
-        checked = checked_line(review, setting.rulebook)
+        checked = checked_line(review, setting.rulebook, item.answer.coverage)
         console.print(Padding(Markdown(checked), (0, 2)))
     for verdict in item.answer.unknown:
         missing = "; ".join(verdict.missing) or "see cds explain"

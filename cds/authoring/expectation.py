@@ -55,6 +55,12 @@ class Expectation:
     problems: tuple[str, ...] = ()
 
     @property
+    def detail(self) -> int:
+        """How much is expected beyond cards: the more, the more is noticed."""
+        told = (self.says, self.says_not, self.unknown, self.decided, self.suggests, self.lines)
+        return sum(bool(item) for item in told) + (NONE in self.unknown) + bool(self.decided)
+
+    @property
     def rules(self) -> tuple[str, ...]:
         """The rules that are named anywhere."""
         pairs = (*self.cards, *self.must_not, *(self.lines or ()), *self.suggests)

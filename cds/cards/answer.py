@@ -45,14 +45,22 @@ class Answer:
         return self.review.unknown
 
 
-def answer(review: Review, rulebook: Rulebook) -> Answer:
-    """The cards of a review, most severe first; a function of its arguments alone."""
+def answer(
+    review: Review, rulebook: Rulebook, coverage: Mapping[str, Coverage] | None = None
+) -> Answer:
+    """The cards of a review, most severe first; a function of its arguments alone.
+
+    ``coverage`` is what was looked at, where somebody has worked it out before.
+    """
+    if coverage is None:
+        coverage = coverage_read(review, rulebook)
     drawn = _suppressed(_folded(review.findings, rulebook), rulebook)
     cards = []
     for position, item in enumerate(drawn):
         footer = position == 0 and (review.about_drafts or not rulebook.pack.footer_for)
-        cards.append(_card(item, review, rulebook, footer=footer))
-    return Answer(review, tuple(cards), tuple(drawn), coverage_read(review, rulebook))
+        checked = checked_line(review, rulebook, coverage) if footer else ""
+        cards.append(_card(item, review, rulebook, checked))
+    return Answer(review, tuple(cards), tuple(drawn), coverage)
 
 
 def response(found: Answer, rulebook: Rulebook) -> Response:
@@ -178,7 +186,7 @@ def _silences(speaker: Drawn, other: Drawn, rulebook: Rulebook) -> bool:
 # -- one card ------------------------------------------------------------------------------------
 
 
-def _card(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> Card:
+def _card(drawn: Drawn, review: Review, rulebook: Rulebook, checked: str) -> Card:
     finding, rule, pack = drawn.finding, drawn.finding.rule, rulebook.pack
     uuid = uuid5(
         _NAMESPACE,
@@ -189,7 +197,7 @@ def _card(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> 
         uuid=str(uuid),
         summary=summary(finding, rulebook),
         indicator=finding.indicator,
-        detail=_detail(drawn, review, rulebook, footer=footer),
+        detail=_detail(drawn, review, rulebook, checked),
         source=Source(
             label=pack.source_label,
             url=pack.url or None,
@@ -239,7 +247,7 @@ def _extension(finding: Finding, review: Review, rulebook: Rulebook) -> dict[str
     }
 
 
-def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -> str:
+def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, checked: str) -> str:
     """What a card says, from what was found and why to its sources and what was checked."""
     finding = drawn.finding
     card = finding.rule.card
@@ -255,7 +263,7 @@ def _detail(drawn: Drawn, review: Review, rulebook: Rulebook, *, footer: bool) -
         "**Also**\n\n" + bullets(_also(item, rulebook) for item in drawn.lines)
         if drawn.lines
         else "",
-        checked_line(review, rulebook) if footer else "",
+        checked,
     )
 
 

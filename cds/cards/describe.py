@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cds.cards.markdown import cap, escape
 from cds.cards.observed import person_line, result_line
@@ -10,7 +10,6 @@ from cds.chart.model import ConditionRecord, Coverage, MedicationRecord
 from cds.engine.evidence import certainty_of
 from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Finding, Review
-from cds.engine.needs import coverage_read
 from cds.engine.reading import Reading
 from cds.engine.value import Missing, Moment, Words, render, render_days
 from cds.rulebook.model import Rulebook
@@ -193,9 +192,8 @@ _STATES = {
 _GOOD = (Coverage.SUPPLIED, Coverage.EMPTY)
 
 
-def checked_line(review: Review, rulebook: Rulebook) -> str:
+def checked_line(review: Review, rulebook: Rulebook, coverage: Mapping[str, Coverage]) -> str:
     """What was looked at and what was not: one line that keeps silence from reading as safe."""
-    coverage = coverage_read(review, rulebook)
     good = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state in _GOOD]
     bad = [f"{kind}{_STATES[state]}" for kind, state in coverage.items() if state not in _GOOD]
     line = f"**Checked:** {', '.join(good) or 'nothing'}."

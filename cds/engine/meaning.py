@@ -25,9 +25,16 @@ class Meanings(Lexicon):
     """Answers what a word means for a fact, by the definitions of one rulebook."""
 
     def __init__(self, rulebook: Rulebook) -> None:
-        self.rulebook = rulebook
         self.expression = Expression(self.is_word)
         self.explain = Explanation(self.expression, self.passed_over).explain
+        self.become(rulebook)
+
+    def become(self, rulebook: Rulebook) -> None:
+        """Answers by this rulebook from now on; compiled sentences stay good, since they ask here.
+
+        For whoever tries many rulebooks that differ in little.
+        """
+        self.rulebook = rulebook
         concepts = frozenset(rulebook.terminology.valuesets)
         self._meanings = {
             (kind, word): meaning

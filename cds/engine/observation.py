@@ -111,7 +111,8 @@ class _Meanings(Meanings):
         own = self._profiles_of(fact)
         for number, profile in enumerate(self.rulebook.definitions[fact.kind].profiles):
             if any(profile is item for item in own):
-                self._log.parts.add(("profile", fact.kind, str(number)))
+                word = "profile" if profile is chosen else "passed-profile"
+                self._log.parts.add((word, fact.kind, str(number)))
                 self._log.saw(profile, Truth.YES if profile is chosen else Truth.NO)
             if profile is chosen:
                 break
@@ -137,8 +138,11 @@ class ObservedEvaluator(Evaluator):
         self.meanings: Meanings = _Meanings(rulebook, log)
         self._log = log
 
-    def watched(self, chart: Chart, hook: Hook, as_of: datetime) -> Review:
-        """The review of one chart, with everything noted that took part in it."""
+    def watched(self, chart: Chart, hook: Hook, as_of: datetime) -> tuple[Review, Sheet | None]:
+        """The review of one chart, with everything noted that took part in it.
+
+        With the sheet that it was made on: None where nobody was judged.
+        """
         sheets: list[Sheet] = []
 
         def judge(
@@ -150,7 +154,14 @@ class ObservedEvaluator(Evaluator):
         review = self.review(chart, hook, as_of, judge=judge)
         for sheet in sheets:
             self._note_rows(sheet)
-        return review
+            self._note_sources(sheet)
+        return review, sheets[0] if sheets else None
+
+    def _note_sources(self, sheet: Sheet) -> None:
+        """Notes of which kinds of fact the sources were not answered, whether or not one asked."""
+        for kind in self.rulebook.definitions:
+            if sheet.unseen(kind)[0] is not Truth.NO:
+                self._log.parts.add(("unanswered", kind))
 
     def _note_rows(self, sheet: Sheet) -> None:
         """Notes which lines of the pack's tables the chart's entries fell under."""

@@ -45,6 +45,13 @@ class Evaluator:
         self.meanings = Meanings(rulebook)
         self._by_hook: dict[str, tuple[Agenda, ...]] = {}
 
+    def become(self, rulebook: Rulebook) -> None:
+        """Judges by this rulebook from now on; see ``Meanings.become``."""
+        if rulebook.rules is not self.rulebook.rules:
+            self._by_hook.clear()
+        self.rulebook = rulebook
+        self.meanings.become(rulebook)
+
     def agendas(self, hook: str) -> tuple[Agenda, ...]:
         """The rules that speak on a hook, each with its questions in order."""
         found = self._by_hook.get(hook)

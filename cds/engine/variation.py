@@ -19,7 +19,7 @@ from cds.rulebook.model import Rulebook
 from cds.values.truth import Truth
 
 
-def answers_alike(part: Part, sheet: Sheet, changed: Rulebook, meanings: Meanings) -> bool:
+def answers_alike(part: Part, sheet: Sheet, meanings: Meanings) -> bool:
     """Whether a part of the changed rulebook answers on the sheet as it was answered there.
 
     False also where that is not looked into, or where reasons are told beside an answer.
@@ -27,9 +27,7 @@ def answers_alike(part: Part, sheet: Sheet, changed: Rulebook, meanings: Meaning
     """
     if part[0] not in ("term", "label", "unseen"):
         return False
-    shadow = copy.copy(sheet)
-    shadow.rulebook, shadow.bound, shadow.passed = changed, dict(sheet.bound), dict(sheet.passed)
-    with _undone(sheet):
+    with shadow_of(sheet, meanings.rulebook) as shadow:
         if part[0] == "unseen":
             told = sheet.told_unseen(part[1])
             return told is None or told is meanings.unseen(shadow, part[1]) is Truth.NO
@@ -38,12 +36,14 @@ def answers_alike(part: Part, sheet: Sheet, changed: Rulebook, meanings: Meaning
 
 
 @contextmanager
-def _undone(sheet: Sheet) -> Iterator[None]:
-    """Puts back what the facts of a sheet knew of themselves."""
+def shadow_of(sheet: Sheet, changed: Rulebook) -> Iterator[Sheet]:
+    """The sheet with the numbers of another rulebook; afterwards its facts know what they knew."""
+    shadow = copy.copy(sheet)
+    shadow.rulebook, shadow.bound, shadow.passed = changed, dict(sheet.bound), dict(sheet.passed)
     facts = [fact for kind in sheet.kinds() for fact in sheet.facts(kind)]
     before = [(fact, dict(fact.terms), fact.told()) for fact in facts]
     try:
-        yield
+        yield shadow
     finally:
         for fact, terms, told in before:
             fact.forget(terms, told)

@@ -184,3 +184,10 @@ class Book:
             parameters=bind_parameters(known, site, self._author),
             evidence_url=site.evidence_url,
         )
+
+    def _on(self, rules: dict[str, Rule], site: Site) -> tuple[Rule, ...]:
+        """The rules that are on at a site; the same tuple each time where no rule is changed."""
+        if rules is self._read_rules and site in self._sites:
+            return self._sites[site].rules
+        on = (rule for rule in rules.values() if is_on(rule, site))
+        return tuple(sorted(on, key=lambda rule: rule.id))

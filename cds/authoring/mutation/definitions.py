@@ -13,7 +13,7 @@ from cds.authoring.mutation.sentences import step_of
 from cds.engine.observation import Part
 from cds.rulebook.definitions import read_fact
 from cds.rulebook.document import Node
-from cds.rulebook.model import EvidenceRow, KindDefinition, Rulebook, Sentence
+from cds.rulebook.model import EvidenceRow, KindDefinition, Rule, Rulebook, Sentence
 from cds.rulebook.reading import Author, read_author_unit
 from cds.rulebook.syntax import paths
 
@@ -91,30 +91,38 @@ def _number(text: str) -> Decimal | None:
 
 
 def mentions(rulebook: Rulebook, name: str) -> frozenset[Part]:
-    """The parts of the rulebook that speak of a parameter; rules as ``("rule", id)``."""
+    """The parts of the rulebook that speak of a parameter.
+
+    Rules are ``("rule", id)`` where a sentence does, ``("card", id)`` where the card's words do.
+    """
     found: set[Part] = set()
     for definition in rulebook.definitions.values():
         found |= set(_mentioned_in(definition, name))
     for rule in rulebook.rules:
-        nodes: list[object] = [item.test for item in rule.when]
-        nodes += [item.test for fact in rule.facts for item in fact.where]
-        nodes += [let.value for let in rule.lets]
-        nodes += [level.sentence.test for level in rule.card.levels]
-        nodes += [item.test for choice in rule.card.wordings.values() for _, item in choice]
-        nodes += [offer.condition.test for offer in rule.card.suggestions if offer.condition]
-        card = rule.card
-        texts = (card.summary, card.why, card.uncertain, card.options, *_said(rulebook, rule.id))
-        if _speaks_of(nodes, name) or any(f"{{{name}}}" in text for text in texts):
+        if _speaks_of(_asked(rule), name):
             found.add(("rule", rule.id))
+        if any(name in text for text in _said(rule)):
+            found.add(("card", rule.id))
     return frozenset(found)
 
 
-def _said(rulebook: Rulebook, rule_id: str) -> Iterator[str]:
-    rule = rulebook.rule(rule_id)
-    if rule is not None:
-        yield from (words for choice in rule.card.wordings.values() for words, _ in choice)
-        yield from (offer.label for offer in rule.card.suggestions)
-        yield from (f"{{{word}}}" for offer in rule.card.suggestions for word in offer.set.values())
+def _asked(rule: Rule) -> Iterator[object]:
+    """Every test and value of a rule."""
+    yield from (item.test for item in rule.when)
+    yield from (item.test for fact in rule.facts for item in fact.where)
+    yield from (let.value for let in rule.lets)
+    yield from (level.sentence.test for level in rule.card.levels)
+    yield from (item.test for choices in rule.card.wordings.values() for _, item in choices)
+    yield from (offer.condition.test for offer in rule.card.suggestions if offer.condition)
+
+
+def _said(rule: Rule) -> Iterator[str]:
+    """Every text of a rule's card that may name a number."""
+    card = rule.card
+    yield from (card.summary, card.why, card.uncertain, card.options)
+    yield from (words for choices in card.wordings.values() for words, _ in choices)
+    yield from (offer.label for offer in card.suggestions)
+    yield from (word for offer in card.suggestions for word in offer.set.values())
 
 
 def _speaks_of(nodes: Iterable[object], name: str) -> bool:
@@ -172,9 +180,9 @@ def _terms(writer: Writer, kind: str) -> Iterator[Mutant]:
         for key in ("unsure-when", "answered"):
             found = node.get(key)
             if found is not None:
-                yield maker.dropped(
-                    clause, (*way, key), found, () if key == "answered" else [part], key
-                )
+                # Where every source was answered it is all the same.
+                of: Part = ("unanswered", kind) if key == "answered" else part
+                yield maker.dropped(clause, (*way, key), found, [of], key)
 
 
 def _labels(writer: Writer, kind: str) -> Iterator[Mutant]:
@@ -245,6 +253,7 @@ def _profile(writer: Writer, kind: str, number: int, steps: Steps) -> Iterator[M
     maker, root = writer.maker, writer.maker.page.node
     node = at(root, steps)
     parts: list[Part] = [("profile", kind, str(number))]
+    wider = [*parts, ("passed-profile", kind, str(number))]
     clause = f"profiles: {shortened(node)}"
     yield maker.dropped(clause, steps, node, parts, "the profile")
     flags = items_at(root, *steps, "flags")
@@ -264,9 +273,9 @@ def _profile(writer: Writer, kind: str, number: int, steps: Steps) -> Iterator[M
     condition = node.get("if")
     if condition is not None:
         before = f"if: {condition.text}"
-        yield maker.dropped(clause, (*steps, "if"), condition, parts, before)
+        yield maker.dropped(clause, (*steps, "if"), condition, wider, before)
         about = writer.among(Known().about(kind))
-        yield from about.sentence(clause, (*steps, "if"), condition, parts, unknown=False)
+        yield from about.sentence(clause, (*steps, "if"), condition, wider, unknown=False)
 
 
 def _dates(maker: Maker, kind: str) -> Iterator[Mutant]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,14 +14,16 @@ from cds.authoring.scenario import Runner, Scenario
 from cds.authoring.shorthand import ShorthandError
 from cds.cards.answer import answer
 from cds.cards.judge import Setting, hook_of, read_input
-from cds.chart.model import Chart
+from cds.chart.model import Chart, Coverage
+from cds.chart.reader import Reader
 from cds.engine.agenda import Agenda, agenda
 from cds.engine.finding import Review, Verdict
 from cds.engine.frame import Hook
+from cds.engine.needs import coverage_read, interest
 from cds.engine.observation import Log, ObservedEvaluator, ObservedTerminology, Part
 from cds.engine.review import Evaluator, speaks_on
 from cds.engine.sheet import Sheet
-from cds.engine.variation import answers_alike
+from cds.engine.variation import answers_alike, shadow_of
 from cds.rulebook.model import Rulebook
 from cds.rulebook.pack import RulebookError
 from cds.rulebook.site import Site, is_on
@@ -45,6 +47,8 @@ class Case:
     as_of: datetime
     problems: tuple[Problem, ...]
     review: Review
+    sheet: Sheet | None
+    coverage: Mapping[str, Coverage]
     parts: frozenset[Part]
     findings: frozenset[str]
 
@@ -85,16 +89,30 @@ class Bench:
         chart = charts.charts[0]
         hook = hook_of(chart, charts.call, setting)
         as_of = setting.as_of.astimezone(setting.zone)
-        review = self._evaluator(site).watched(chart, hook, as_of)
+        review, sheet = self._evaluator(site).watched(chart, hook, as_of)
         problems = (*charts.problems, *chart.problems)
-        reasons = judged(scenario, review, setting.rulebook, problems)
+        coverage = coverage_read(review, setting.rulebook)
+        reasons = judged(scenario, review, setting.rulebook, problems, coverage)
         if reasons:
             return Failure(scenario, reasons)
-        rules: set[Part] = {("rule", verdict.rule.id) for verdict in review.verdicts}
-        parts = self.log.taken() | rules
         findings = frozenset(finding.rule.id for finding in review.findings)
+        rules: set[Part] = {("rule", verdict.rule.id) for verdict in review.verdicts}
+        cards: set[Part] = {("card", rule_id) for rule_id in findings}
+        parts = self.log.taken() | rules | cards
         return Case(
-            scenario, setting, site, document, chart, hook, as_of, problems, review, parts, findings
+            scenario=scenario,
+            setting=setting,
+            site=site,
+            document=document,
+            chart=chart,
+            hook=hook,
+            as_of=as_of,
+            problems=problems,
+            review=review,
+            sheet=sheet,
+            coverage=coverage,
+            parts=parts,
+            findings=findings,
         )
 
     def _rulebook(self, site: Site) -> Rulebook:
@@ -110,11 +128,15 @@ class Bench:
 
 
 def judged(
-    scenario: Scenario, review: Review, rulebook: Rulebook, problems: tuple[Problem, ...]
+    scenario: Scenario,
+    review: Review,
+    rulebook: Rulebook,
+    problems: tuple[Problem, ...],
+    coverage: Mapping[str, Coverage],
 ) -> tuple[str, ...]:
     """What a review makes fail of a scenario; nothing when it passes."""
     told = tuple(sorted({*problems, *review.problems}))
-    return tuple(failures(scenario.expects, answer(review, rulebook), told))
+    return tuple(failures(scenario.expects, answer(review, rulebook, coverage), told))
 
 
 # -- mutants -------------------------------------------------------------------------------------
@@ -126,31 +148,33 @@ class Trial:
     def __init__(self, book: Book, cases: Sequence[Case], engine: Engine = "reference") -> None:
         self._book, self._cases, self._engine = book, cases, engine
         self._evaluators: dict[Site, Evaluator] = {}
-        self._sheets: dict[int, Sheet] = {}
-        self._judged: set[int] = set()
-        self._kills: Counter[int] = Counter()
+        self._changing: dict[Site, Evaluator] = {}
+        self._kills: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     def killer(self, mutant: Mutant) -> Case | None:
         """A scenario that fails on the mutant; None where every one passes: it survives."""
         fails = self._fails(mutant)
-        for number in self._tried(mutant):
+        kills = self._kills[_kind_of(mutant)]
+        for number in self._tried(mutant, kills):
             try:
                 failed = fails(number)
             except Exception:  # noqa: BLE001 - a rulebook that cannot be used passes nothing
                 failed = True
             if failed:
-                self._kills[number] += 1
+                kills[number] += 1
                 return self._cases[number]
         return None
 
-    def _tried(self, mutant: Mutant) -> list[int]:
+    def _tried(self, mutant: Mutant, kills: Counter[int]) -> list[int]:
         """The cases that can notice it, those first that are likeliest to."""
         cases = self._cases
         touched = [number for number in range(len(cases)) if _can_notice(cases[number], mutant)]
-        touched.sort(
-            key=lambda number: (cases[number].scenario.rule != mutant.rule, -self._kills[number])
-        )
-        return touched
+
+        def rank(number: int) -> tuple[bool, int, int]:
+            scenario = cases[number].scenario
+            return scenario.rule != mutant.rule, -kills[number], -scenario.expects.detail
+
+        return sorted(touched, key=rank)
 
     def _fails(self, mutant: Mutant) -> Callable[[int], bool]:
         """Whether the case of a number fails on the mutant."""
@@ -176,9 +200,8 @@ class Trial:
             if case.site not in agendas:
                 agendas[case.site] = agenda(rule, evaluator.meanings.is_listed)
             found: tuple[Verdict, ...] = ()
-            if speaks_on(rule, case.hook.name) and is_on(rule, case.site):
-                sheet = self._sheet(number, evaluator)
-                found = evaluator.judge_all((agendas[case.site],), sheet, frozenset())
+            if case.sheet and speaks_on(rule, case.hook.name) and is_on(rule, case.site):
+                found = evaluator.judge_all((agendas[case.site],), case.sheet, frozenset())
             before = tuple(item for item in case.review.verdicts if item.rule.id == rule.id)
             if list(map(_told, found)) == list(map(_told, before)):
                 return False
@@ -193,14 +216,6 @@ class Trial:
         if site not in self._evaluators:
             self._evaluators[site] = Evaluator(self._book.rulebook(site))
         return self._evaluators[site]
-
-    def _sheet(self, number: int, evaluator: Evaluator) -> Sheet:
-        if number not in self._sheets:
-            case = self._cases[number]
-            self._sheets[number] = Sheet(
-                case.chart, evaluator.rulebook, case.hook, case.review.clock, evaluator.meanings
-            )
-        return self._sheets[number]
 
     # -- the order of findings: the same verdicts -------------------------------------------------
 
@@ -217,13 +232,13 @@ class Trial:
     # -- definitions: all anew, the record read again only where it would be read otherwise -------
 
     def _by_pack(self, mutant: Mutant, *, again: bool) -> Callable[[int], bool]:
-        evaluators: dict[Site, Evaluator] = {}
+        changed: dict[Site, Evaluator] = {}
 
         def fails(number: int) -> bool:
             case = self._cases[number]
-            if case.site not in evaluators:
-                evaluators[case.site] = Evaluator(self._book.variant(mutant, case.site))
-            evaluator = evaluators[case.site]
+            if case.site not in changed:
+                changed[case.site] = self._became(self._book.variant(mutant, case.site), case.site)
+            evaluator = changed[case.site]
             if not again and self._answers_alike(number, mutant, evaluator):
                 return False
             read = _read_again(case, evaluator.rulebook) if again else case
@@ -232,25 +247,25 @@ class Trial:
 
         return fails
 
+    def _became(self, rulebook: Rulebook, site: Site) -> Evaluator:
+        """The evaluator that a site keeps for rulebooks with one change."""
+        if site not in self._changing:
+            self._changing[site] = Evaluator(rulebook)
+        self._changing[site].become(rulebook)
+        return self._changing[site]
+
     def _answers_alike(self, number: int, mutant: Mutant, changed: Evaluator) -> bool:
         """Whether the changed definition gives every answer that the case asked it for."""
         case = self._cases[number]
         parts = mutant.parts & case.parts
-        if not parts:
+        if not parts or case.sheet is None:
             return False
-        sheet = self._judged_sheet(number)
-        return all(answers_alike(part, sheet, changed.rulebook, changed.meanings) for part in parts)
-
-    def _judged_sheet(self, number: int) -> Sheet:
-        """The case's sheet, with every answer that its rules asked for."""
-        case = self._cases[number]
-        evaluator = self._evaluator(case.site)
-        sheet = self._sheet(number, evaluator)
-        if number not in self._judged:
-            self._judged.add(number)
-            if not case.review.problems:
-                evaluator.judge_all(evaluator.agendas(case.hook.name), sheet, frozenset())
-        return sheet
+        return all(
+            _rule_alike(case, case.sheet, part[1], changed)
+            if part[0] == "rule"
+            else answers_alike(part, case.sheet, changed.meanings)
+            for part in parts
+        )
 
     # -- another engine: everything anew ----------------------------------------------------------
 
@@ -269,6 +284,11 @@ class Trial:
         return fails
 
 
+def _kind_of(mutant: Mutant) -> str:
+    """Mutants that one scenario is likely to notice together."""
+    return mutant.rule or min((" ".join(part[:2]) for part in mutant.parts), default="")
+
+
 def _can_notice(case: Case, mutant: Mutant) -> bool:
     if mutant.rule and mutant.edit.steps[0] == "card":
         return mutant.rule in case.findings
@@ -280,6 +300,15 @@ def _can_notice(case: Case, mutant: Mutant) -> bool:
     if not mutant.parts:
         return True
     return not mutant.parts.isdisjoint(case.parts)
+
+
+def _rule_alike(case: Case, sheet: Sheet, rule_id: str, changed: Evaluator) -> bool:
+    """Whether a rule that asks for a changed number says what it said."""
+    agendas = [item for item in changed.agendas(case.hook.name) if item.rule.id == rule_id]
+    with shadow_of(sheet, changed.rulebook) as shadow:
+        found = changed.judge_all(tuple(agendas), shadow, frozenset())
+    before = [item for item in case.review.verdicts if item.rule.id == rule_id]
+    return list(map(_told, found)) == list(map(_told, before))
 
 
 def _told(verdict: Verdict) -> object:
@@ -305,17 +334,20 @@ def _told(verdict: Verdict) -> object:
 
 
 def _is_failure(case: Case, review: Review, rulebook: Rulebook) -> bool:
-    return bool(judged(case.scenario, review, rulebook, case.problems))
+    return bool(judged(case.scenario, review, rulebook, case.problems, case.coverage))
 
 
 def _read_again(case: Case, rulebook: Rulebook) -> Case:
-    """The case with its record read by another rulebook."""
-    setting = replace(case.setting, rulebook=rulebook)
-    charts = read_input(case.document, case.scenario.name, setting)
-    chart = charts.charts[0]
+    """The case with its record read by another rulebook, which asks for what the pack asks for."""
+    setting = case.setting
+    understood = {kind: item.understood for kind, item in rulebook.definitions.items()}
+    today = setting.as_of.astimezone(setting.zone).date()
+    asked = interest(setting.rulebook, setting.hook, today)
+    reader = Reader(rulebook.terminology, setting.zone, understood, asked)
+    charts = reader.read(case.document, case.scenario.name)
     return replace(
         case,
-        chart=chart,
-        hook=hook_of(chart, charts.call, setting),
-        problems=(*charts.problems, *chart.problems),
+        chart=charts.charts[0],
+        hook=hook_of(charts.charts[0], charts.call, setting),
+        problems=(*charts.problems, *charts.charts[0].problems),
     )
