@@ -58,7 +58,8 @@ class Meanings(Lexicon):
         sheet = scope.sheet
         found = fact.terms.get(word)
         if found is None:
-            if (fact.kind, word) not in self._unjudged:
+            # Whether a draft counts as one is for the pack's table to say.
+            if (fact.kind, word) not in self._unjudged or fact.drafts:
                 sheet.judged(fact)
             found = self._is_word(sheet, fact, word)
             fact.terms[word] = found

@@ -28,6 +28,8 @@ _OTHER_COUNT = {
     "possible": "planned",
     "done": "nothing",
 }
+# A profile's condition on what else was given: one that does not meet it goes to the next profile.
+_ALONE = "alone-for"
 _LISTS = ("understood", "topics", "aside", "orders-of", "order-categories")
 _ROW_WORDS = ("open-for", "open-from", "lasts", "lingers", "then")
 
@@ -149,6 +151,8 @@ def _mentioned_in(definition: KindDefinition, name: str) -> Iterator[Part]:
     for number, profile in enumerate(definition.profiles):
         if name in profile.values.values() or _in_sentences([profile.condition], name):
             yield ("profile", kind, str(number))
+        if name == profile.values.get(_ALONE) or _in_sentences([profile.condition], name):
+            yield ("passed-profile", kind, str(number))
     if name == definition.first_after:
         yield ("kind", kind)
     if _in_sentences([definition.unseen], name):
@@ -236,6 +240,9 @@ def _row(maker: Maker, kind: str, table: str, number: int, steps: Steps) -> Iter
             before = f"{key}: {shortened(found)}"
             yield maker.dropped(clause, (*steps, key), found, parts, before)
     for way, key, _ in entries_at(root, *steps, "if"):
+        if key == "resource":
+            # A heading rather than a condition: the lines stand sorted by it.
+            continue
         words = items_at(root, *way)
         for where, word in words:
             before = f"{key}: {word.text}"
@@ -263,13 +270,14 @@ def _profile(writer: Writer, kind: str, number: int, steps: Steps) -> Iterator[M
     for key, item in node.mapping.items():
         if key in ("for", "flags", "if"):
             continue
+        of = wider if key == _ALONE else parts
         numbers = list(stepped(item.text))
         for text in numbers:
             edit = Edit((*steps, key), Node(text, item.place))
             before = f"{key}: {item.text}"
-            yield maker.changed(clause, edit, before, f"{key}: {text}", item, parts)
+            yield maker.changed(clause, edit, before, f"{key}: {text}", item, of)
         if not numbers:
-            yield maker.dropped(clause, (*steps, key), item, parts, f"{key}: {item.text}")
+            yield maker.dropped(clause, (*steps, key), item, of, f"{key}: {item.text}")
     condition = node.get("if")
     if condition is not None:
         before = f"if: {condition.text}"
