@@ -108,7 +108,7 @@ class Sorting:
             for line, problem in result.bad:
                 told += 1
                 if told <= MAX_TOLD_LINES:
-                    self._tell(replace(problem, where=replace(problem.where, line=base + line)))
+                    self._tell(replace(problem, where=problem.where.on(base + line)))
             base += result.lines
             good += result.good
             untold += result.untold

@@ -63,7 +63,7 @@ class _Checker:
                 lone.add(test.element)
         for name, column in names(node):
             if name not in scope.facts:
-                self.unknown_name(name, _at(place, column), scope.facts)
+                self.unknown_name(name, place.right(column), scope.facts)
         for path in paths(node):
             if path not in lone:
                 self.path(path, place, scope)
@@ -80,11 +80,11 @@ class _Checker:
             allowed = properties_of(kind, self.definition(kind))
             if path.field and path.field not in allowed:
                 what = f"a {kind} has no '{path.field}'"
-                self.author.error(_at(place, path.column), what, ", ".join(sorted(allowed)), "name")
+                self.author.error(place.right(path.column), what, ", ".join(sorted(allowed)), "name")
             return
         known = scope.lets | MOMENTS | CALL | frozenset(self.rulebook.parameters)
         if path.field or path.name not in known:
-            self.unknown_name(path.name, _at(place, path.column), [*scope.facts, *known])
+            self.unknown_name(path.name, place.right(path.column), [*scope.facts, *known])
 
     def words(self, test: Is, place: Place, scope: _Scope) -> None:
         """``X is word``: a term, a flag or a value set; of a property any word will do."""
@@ -92,10 +92,10 @@ class _Checker:
             return
         kind = scope.facts.get(test.value.name)
         if kind is None:
-            self.unknown_name(test.value.name, _at(place, test.column), scope.facts)
+            self.unknown_name(test.value.name, place.right(test.column), scope.facts)
             return
         for word in test.words:
-            self.word(word, kind, _at(place, test.column))
+            self.word(word, kind, place.right(test.column))
 
     def word(self, word: str, kind: str, place: Place) -> None:
         definition = self.definition(kind)
@@ -291,7 +291,7 @@ class _Checker:
             return
         if name in scope.facts:
             if field:
-                self.path(Path(name, field), replace(place, column=0), scope)
+                self.path(Path(name, field), Place(place.file, place.line), scope)
             return
         self.author.error(
             place,
@@ -356,7 +356,3 @@ def check_rulebook(rulebook: Rulebook, author: Author, concepts: frozenset[str])
         if other is not rule:
             what = f"'{rule.id}' stands in {other.place.file} as well"
             author.error(rule.place, what, "each id once", "duplicate")
-
-
-def _at(place: Place, column: int) -> Place:
-    return replace(place, column=place.column + column)

@@ -18,10 +18,6 @@ from cds.values.problem import Place, Problem
 # libyaml's parser is some ten times faster; the pure one gives the same events where it is missing.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 40
-_TAGS: dict[type[yaml.Node], str] = {
-    yaml.MappingNode: "tag:yaml.org,2002:map",
-    yaml.SequenceNode: "tag:yaml.org,2002:seq",
-}
 
 
 class _Untyped(LOADER):  # type: ignore[misc, valid-type]
@@ -33,9 +29,9 @@ class _Untyped(LOADER):  # type: ignore[misc, valid-type]
     def ascend_resolver(self) -> None:
         """Nothing depends on where it stands."""
 
-    def resolve(self, kind: type[yaml.Node], *_: object) -> str:
-        """The tag of a node that has none of its own."""
-        return _TAGS.get(kind, "tag:yaml.org,2002:str")
+    # The tag of a node that has none of its own: nobody reads it. It is asked for at every scalar,
+    # so it is a method that runs no Python.
+    resolve = staticmethod("tag:yaml.org,2002:str".format)
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -66,11 +62,7 @@ class Node(msgspec.Struct, frozen=True):
 
     def plain(self) -> object:
         """The node without places: str, list, dict."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
+        return _plain(self.value)
 
     def walk(self) -> Iterator[Node]:
         yield self
@@ -78,6 +70,14 @@ class Node(msgspec.Struct, frozen=True):
         if not isinstance(children, str):
             for child in children:
                 yield from child.walk()
+
+
+def _plain(value: str | list[Node] | dict[str, Node]) -> object:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return {key: _plain(node.value) for key, node in value.items()}
+    return [_plain(node.value) for node in value]
 
 
 def read_document(path: Path, name: str, problems: list[Problem]) -> Node | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -106,11 +108,24 @@ def load_rulebook(root: Path, site: Site | None = None, *, switched_off: bool = 
     Rules that are switched off are left out, unless ``switched_off``: nobody has to ask.
     """
     problems: list[Problem] = []
-    rulebook = read_pack(root, site or Site(), problems, switched_off=switched_off)
+    with _no_garbage():
+        rulebook = read_pack(root, site or Site(), problems, switched_off=switched_off)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors or rulebook is None:
         raise RulebookError(errors or problems)
     return rulebook
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Nothing of a pack is garbage while it is read: looking for some is a tenth of the time."""
+    looked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looked:
+            gc.enable()
 
 
 def read_pack(

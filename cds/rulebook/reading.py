@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
@@ -116,8 +115,7 @@ class Author:
 
     def _sentence_error(self, node: Node, error: SentenceError) -> None:
         what = f"in '{node.text}': {error.what}"
-        place = replace(node.place, column=node.place.column + error.column)
-        self.error(place, what, error.accepted, "sentence")
+        self.error(node.place.right(error.column), what, error.accepted, "sentence")
 
     def amount(self, node: Node | None, of: str) -> tuple[Decimal, str]:
         """A number and its unit (days, hours, a UCUM unit or "")."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 
 class Severity(StrEnum):
     """How much a problem matters: an error fails the run or drops the thing it is about."""
@@ -16,14 +18,21 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, order=True):
     """Where something stands: a file with line and column from 1, a resource; "" and 0: absent."""
 
     file: str = ""
     line: int = 0
     column: int = 0
     resource: str = ""
+
+    def right(self, columns: int) -> Place:
+        """The place so many columns further in its line."""
+        return Place(self.file, self.line, self.column + columns, self.resource)
+
+    def on(self, line: int) -> Place:
+        """The same place in another line."""
+        return Place(self.file, line, self.column, self.resource)
 
     def render(self) -> str:
         """``file:line:column: Type/id`` without what is absent; "" for no place at all."""
