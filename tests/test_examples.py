@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from cds.authoring.check import judged_as_json

@@ -7,11 +7,11 @@ beside the rules say; here it is asked whether each end is spoken of by one that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cds.authoring.scenario import Runner, Scenario, read_suite
 from cds.rulebook.model import Parameter

@@ -23,9 +23,11 @@ import re
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from glob import glob, has_magic
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.audit.manifest import Manifest, read_manifest
 from cds.audit.stream import DamageError, TooLong, is_gzip, read_lines
@@ -41,8 +43,7 @@ _MANIFESTS_LOOKED_FOR = 50
 _ACCEPTED = "a file of FHIR JSON, or a folder with " + ", ".join(SUFFIXES)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One input that is a record of its own; ``data`` where it cannot be read by name (stdin)."""
 
     name: str
@@ -50,8 +51,7 @@ class Record:
     data: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExportFile:
+class ExportFile(msgspec.Struct, frozen=True):
     """One NDJSON file of an export, with the type that it holds."""
 
     name: str
@@ -60,8 +60,7 @@ class ExportFile:
     packed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(msgspec.Struct, frozen=True):
     """The files of one folder that are one record set, in the order of their names."""
 
     name: str
@@ -69,12 +68,11 @@ class Export:
     manifest: Manifest | None = None
 
 
-@dataclass(slots=True)
-class Gathered:
+class Gathered(msgspec.Struct):
     """Everything that an audit is to read, in the order given; ``problems`` by input name."""
 
-    items: list[Record | Export] = field(default_factory=list)
-    problems: list[tuple[str, Problem]] = field(default_factory=list)
+    items: list[Record | Export] = msgspec.field(default_factory=list)
+    problems: list[tuple[str, Problem]] = msgspec.field(default_factory=list)
 
 
 def gather(paths: list[str]) -> Gathered:
@@ -145,8 +143,7 @@ def _is_ndjson(name: str) -> bool:
 # -- which files are an export -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Sort:
+class _Sort(msgspec.Struct, frozen=True):
     """What an NDJSON file holds: ``kind`` "" for a whole record; ``named``: its name says so."""
 
     kind: str

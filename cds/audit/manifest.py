@@ -6,7 +6,6 @@ for (`_type`), a start (`_since`) or a selection (`_typeFilter`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,8 +16,7 @@ from cds.values.problem import Place, Problem, Severity
 _LARGEST = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True):
     """``files`` by type as named; ``asked`` types of the request; ``partial``: not all was asked.
 
     ``partial`` holds the types that a `_typeFilter` narrows, and ``*`` after a `_since`.

@@ -14,9 +14,10 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+import msgspec
 
 Job = Callable[[Any], Any]
 Halve = Callable[[Any], "Sequence[Any]"]
@@ -28,15 +29,13 @@ class JobError(Exception):
     """A job failed in a way that is no input's fault (a full disk): the run cannot go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """Stands where a result would: every process that took this up died."""
 
     item: Any
 
 
-@dataclass(slots=True)
-class _Task:
+class _Task(msgspec.Struct):
     """One item on its way: ``index`` of the item it came from, ``path`` of halves to it."""
 
     index: int
@@ -45,21 +44,19 @@ class _Task:
     deaths: int = 0
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(msgspec.Struct):
     process: Any
     link: Connection
     task: _Task | None = None
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(msgspec.Struct):
     """``size`` processes that do the named ``jobs``; a context manager that ends them."""
 
     jobs: Mapping[str, Job]
     size: int
     deaths: int = 0
-    _workers: list[_Worker] = field(default_factory=list)
+    _workers: list[_Worker] = msgspec.field(default_factory=list)
 
     def __enter__(self) -> Pool:
         # What was loaded before the fork is never looked at by the collectors of the workers, so

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -57,8 +56,7 @@ DONE, FAILED = 0, 1
 _CHUNK_BYTES, _CHUNK_RECORDS = 1024 * 1024, 16
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """How to run, beside what to judge by. ``supplied``: types that exports here always hold."""
 
     out: Path
@@ -99,15 +97,14 @@ def audit(paths: list[str], setting: Setting, options: Options) -> int:
     return FAILED if run.tally.unreadable or run.tally.undecided_by_engines else DONE
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """One audit while it runs."""
 
     setting: Setting
     options: Options
     output: Output
     pool: Pool
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally = msgspec.field(default_factory=Tally)
     files: int = 0
     files_read: int = 0
     wanted: frozenset[str] = frozenset()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 _BUDGET = 8 * 1024 * 1024
 _BITS = 32
@@ -24,14 +25,13 @@ def rank(key: bytes) -> int:
     return zlib.crc32(key)
 
 
-@dataclass(slots=True)
-class Spill:
+class Spill(msgspec.Struct):
     """Writes keyed lines to ``path`` in runs by partition; ``runs`` says where each stands."""
 
     path: Path
     bits: int
-    runs: Runs = field(default_factory=dict)
-    _held: dict[int, list[bytes]] = field(default_factory=dict)
+    runs: Runs = msgspec.field(default_factory=dict)
+    _held: dict[int, list[bytes]] = msgspec.field(default_factory=dict)
     _size: int = 0
     _place: int = 0
 
@@ -58,8 +58,7 @@ class Spill:
         self._size = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(msgspec.Struct, frozen=True):
     """Where the lines of some patients stand; ``only`` narrows it to those keys (None: all)."""
 
     runs: tuple[tuple[Path, array[int]], ...]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 BLOCK = 128 * 1024
 MAX_LINE = 64 * 1024 * 1024
@@ -20,8 +21,7 @@ class DamageError(Exception):
     """The file ends or breaks off here; lines before it were good."""
 
 
-@dataclass(frozen=True, slots=True)
-class TooLong:
+class TooLong(msgspec.Struct, frozen=True):
     """Stands for a line longer than ``MAX_LINE``, which was skipped."""
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from cds.audit.line import Said
 from cds.cards.judge import Setting
@@ -29,8 +30,7 @@ def _general(reason: str) -> str:
     return _SOURCE.sub(r"\1", reason)
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(msgspec.Struct):
     """Counts of patients, rules, coverage and problems.
 
     For each judged patient and rule of the hook exactly one of ``fired``, ``not_fired`` and
@@ -42,15 +42,15 @@ class Tally:
     unreadable: int = 0
     judged: int = 0
     deceased: int = 0
-    fired: Counter[str] = field(default_factory=Counter)
-    not_fired: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-    partly: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
-    findings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    coverage: Counter[tuple[str, str]] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    problems: Counter[tuple[str, str]] = field(default_factory=Counter)
+    fired: Counter[str] = msgspec.field(default_factory=Counter)
+    not_fired: Counter[str] = msgspec.field(default_factory=Counter)
+    unknown: Counter[str] = msgspec.field(default_factory=Counter)
+    partly: Counter[str] = msgspec.field(default_factory=Counter)
+    reasons: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    findings: Counter[tuple[str, str, str]] = msgspec.field(default_factory=Counter)
+    coverage: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    ignored: Counter[str] = msgspec.field(default_factory=Counter)
+    problems: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     unclassified: int = 0
     unclassified_patients: int = 0
 

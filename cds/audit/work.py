@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.audit.inputs import Record
 from cds.audit.line import finding_line, problem_line, told_findings
@@ -26,14 +28,13 @@ MAX_TOLD_LINES = 100
 """So many bad lines of one file are told one by one; of more their number."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What came of a chunk: lines for the files, and counts."""
 
-    findings: list[bytes] = field(default_factory=list)
-    problems: list[bytes] = field(default_factory=list)
-    disagreements: list[bytes] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    findings: list[bytes] = msgspec.field(default_factory=list)
+    problems: list[bytes] = msgspec.field(default_factory=list)
+    disagreements: list[bytes] = msgspec.field(default_factory=list)
+    tally: Tally = msgspec.field(default_factory=Tally)
 
     def tell(self, problem: Problem, name: str, patient: str = "") -> None:
         self.problems.append(problem_line(problem, name, patient))
@@ -152,8 +153,7 @@ def halve_records(records: tuple[Record, ...]) -> list[tuple[Record, ...]]:
 # -- an export: its lines by patient -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """Some lines of one file of an export: those that begin from ``start`` before ``end``."""
 
     name: str
@@ -166,8 +166,7 @@ class Part:
     patient: str = ""
 
 
-@dataclass(slots=True)
-class Sorted:
+class Sorted(msgspec.Struct):
     """What sorting a part gave: where its lines went, how many there were, what was bad.
 
     Lines of ``bad`` are counted from the part's first; ``untold`` are more of them. ``damage``
@@ -175,13 +174,13 @@ class Sorted:
     """
 
     part: Part
-    runs: Runs = field(default_factory=dict)
+    runs: Runs = msgspec.field(default_factory=dict)
     lines: int = 0
     good: int = 0
-    bad: list[tuple[int, Problem]] = field(default_factory=list)
+    bad: list[tuple[int, Problem]] = msgspec.field(default_factory=list)
     untold: int = 0
     damage: Problem | None = None
-    ignored: dict[str, int] = field(default_factory=dict)
+    ignored: dict[str, int] = msgspec.field(default_factory=dict)
 
     def tell(self, problem: Problem) -> None:
         if len(self.bad) < MAX_TOLD_LINES:
@@ -318,8 +317,7 @@ def _reason(error: Exception) -> str:
 # -- an export: its patients ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Patients:
+class Patients(msgspec.Struct, frozen=True):
     """Some patients of an export, and what holds for all of them."""
 
     name: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.authoring.disagreement import Disagreements
 from cds.authoring.github import annotation
@@ -48,8 +50,7 @@ def _line(problem: Problem) -> str:
     return replace(problem, what=f"warning: {problem.what}").render()
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(msgspec.Struct, frozen=True):
     """How scenarios are run and told: ``form`` is one of `reporter.FORMATS`."""
 
     form: str = "text"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.rulebook import syntax
 from cds.rulebook.model import PSEUDO_CONCEPTS, FactClause, KindDefinition, Rulebook, Term
@@ -14,14 +16,13 @@ _EMPTY = KindDefinition("")
 _PRODUCTS = frozenset({"allergy"})
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """What the names of a sentence stand for: single facts, clauses of facts, computed values."""
 
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    clauses: Mapping[str, FactClause] = field(default_factory=dict)
+    kinds: Mapping[str, str] = msgspec.field(default_factory=dict)
+    clauses: Mapping[str, FactClause] = msgspec.field(default_factory=dict)
     single: frozenset[str] = frozenset()
-    lets: Mapping[str, syntax.Value] = field(default_factory=dict)
+    lets: Mapping[str, syntax.Value] = msgspec.field(default_factory=dict)
 
     @staticmethod
     def of(clauses: Iterable[FactClause], single: Iterable[str] = ()) -> Names:

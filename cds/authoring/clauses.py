@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.authoring.certainty import Certainty, Names
 from cds.rulebook import syntax
@@ -16,8 +18,7 @@ _YES = frozenset({Truth.YES})
 _YES_NO = frozenset({Truth.YES, Truth.NO})
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(msgspec.Struct, frozen=True):
     """One clause: where it stands, its words, the nodes that tell of it, what is asked of it.
 
     ``offset`` is where it begins in the scalar at ``place``, whose whole text is ``within``;
@@ -34,8 +35,7 @@ class Clause:
     exempt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Lists clauses of one owner, a rule or a kind's definition."""
 
     owner: str

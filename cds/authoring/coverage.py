@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cds.authoring.clauses import Clause
 from cds.authoring.terminal import write_line
@@ -16,8 +17,7 @@ from cds.values.truth import Truth
 _ORDER = (Truth.YES, Truth.NO, Truth.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """A clause, where it stands to the letter, and what was seen of it."""
 
     clause: Clause
@@ -49,8 +49,7 @@ class Seen:
         return {**found, "exempt": self.clause.exempt} if self.clause.exempt else found
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(msgspec.Struct, frozen=True):
     """What scenarios have shown of a pack, clause by clause, by place."""
 
     seen: tuple[Seen, ...]

@@ -19,7 +19,8 @@ hold``, ``delete MedicationRequest/m1``, ``[update MedicationRequest/m1, start 2
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.cards.answer import Answer, Drawn
 from cds.cards.model import Action, Card
@@ -40,8 +41,7 @@ Offers = tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
 """For each rule its suggestions, each as the words that must stand in its line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(msgspec.Struct, frozen=True):
     """Everything that a scenario expects; None is what it says nothing of."""
 
     cards: Levels

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 Json: TypeAlias = dict[str, object]
 T = TypeVar("T")
@@ -34,8 +35,7 @@ class ShorthandError(ValueError):
         super().__init__(f"{path}: {problem}{tail}")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """Where an item stands: its patient's id, the site's time zone, the codes of drug names.
 
     ``links`` is filled while items are built: each reference to another item, and its place.
@@ -43,8 +43,8 @@ class Setting:
 
     patient: str = "p1"
     zone: ZoneInfo | None = None
-    drugs: Mapping[str, object] = field(default_factory=dict)
-    links: list[tuple[str, str]] = field(default_factory=list)
+    drugs: Mapping[str, object] = msgspec.field(default_factory=dict)
+    links: list[tuple[str, str]] = msgspec.field(default_factory=list)
 
 
 class Fields:

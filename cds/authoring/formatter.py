@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from cds.authoring.canonical import render_source
 from cds.authoring.source import SourceError, read_source
@@ -17,8 +18,7 @@ from cds.values.problem import Place, Problem
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class Formatted:
+class Formatted(msgspec.Struct, frozen=True):
     """A file's text as it is and as it should be; with ``problems`` it stays as it is."""
 
     name: str
@@ -66,8 +66,7 @@ def format_text(text: str, name: str) -> Formatted:
     return Formatted(name, text, after)
 
 
-@dataclass(frozen=True, slots=True)
-class Formatting:
+class Formatting(msgspec.Struct, frozen=True):
     """What is done with a file that is not canonical: it is written, listed or shown."""
 
     check: bool = False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.authoring.fields import Fields, Json, Setting, ShorthandError
 from cds.authoring.kinds import KINDS, Place, build_literal, build_resource
@@ -16,8 +18,7 @@ ITEM_KINDS = frozenset({*KINDS, *_LITERALS, _OTHER})
 """The names of items that are no fixture."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One resource of the scenario: where a request carries it, and the fixture it came from."""
 
     resource: Json
@@ -33,8 +34,7 @@ class Entry:
         return f"{self.resource_type}/{self.resource.get('id')}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(msgspec.Struct, frozen=True):
     """One item of a known kind, its overrides laid over it, before it becomes a resource."""
 
     kind: str
@@ -43,13 +43,12 @@ class _Item:
     fixture: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(msgspec.Struct, frozen=True):
     """Builds entries from items; numbers the ids that authors left out, by kind, from 1."""
 
     fixtures: Mapping[str, object]
     setting: Setting
-    numbers: Counter[str] = field(default_factory=Counter)
+    numbers: Counter[str] = msgspec.field(default_factory=Counter)
 
     def entries(self, items: object, path: str) -> Iterator[Entry]:
         """The resources of a list of items, in their order."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+import msgspec
 
 from cds.authoring.github import shown_path
 from cds.authoring.reporter import summary
@@ -19,20 +20,18 @@ from cds.values.problem import Problem
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-@dataclass(slots=True)
-class _Suite:
+class _Suite(msgspec.Struct):
     """The outcomes of one file, each with its seconds, and what kept it from being read."""
 
-    outcomes: list[tuple[Outcome, float]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    outcomes: list[tuple[Outcome, float]] = msgspec.field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class JunitReporter:
+class JunitReporter(msgspec.Struct, frozen=True):
     """Collects outcomes and writes one document at the end; ``root`` is the pack's folder."""
 
     root: Path
-    suites: dict[str, _Suite] = field(default_factory=dict)
+    suites: dict[str, _Suite] = msgspec.field(default_factory=dict)
 
     def problems(self, problems: Sequence[Problem]) -> None:
         for problem in problems:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from cds.authoring import findings, medications, operations
 from cds.authoring.fields import Fields, Json, ShorthandError, filled, valid_id
@@ -19,8 +20,7 @@ COMMON_KEYS = (
 """The keys of every kind; ``also`` is literal FHIR that is laid over the resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A kind of item: the resource it becomes, its own keys, and where a request carries it."""
 
     resource_type: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from cds.authoring.certainty import Certainty
@@ -25,8 +25,7 @@ from cds.second.opinion import Engine
 from cds.values.problem import Place, Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Measuring:
+class Measuring(msgspec.Struct, frozen=True):
     """What is measured and how it is told; ``fail_under`` is a percentage."""
 
     coverage: bool = False
@@ -66,8 +65,7 @@ def measure_pack(root: Path, only: Path | None, site: Site, how: Measuring) -> i
     return DONE if good else FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class _Within:
+class _Within(msgspec.Struct, frozen=True):
     """Whether a place lies in the part of the pack that is measured."""
 
     root: Path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -34,12 +34,11 @@ def summary(total: int, failed: int) -> str:
     return f"{total - failed} passed, {failed} failed of {total} scenarios"
 
 
-@dataclass(frozen=True, slots=True)
-class TextReporter:
+class TextReporter(msgspec.Struct, frozen=True):
     """What failed, and with ``verbose`` what passed, on a terminal."""
 
     verbose: bool = False
-    console: Console = field(default_factory=out)
+    console: Console = msgspec.field(default_factory=out)
 
     def problems(self, problems: Sequence[Problem]) -> None:
         for problem in problems:
@@ -59,8 +58,7 @@ class TextReporter:
         self.console.print(summary(total, failed))
 
 
-@dataclass(frozen=True, slots=True)
-class JsonReporter:
+class JsonReporter(msgspec.Struct, frozen=True):
     """A line of JSON for each scenario; notes for people go to standard error."""
 
     def problems(self, problems: Sequence[Problem]) -> None:
@@ -86,8 +84,7 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class GithubReporter:
+class GithubReporter(msgspec.Struct, frozen=True):
     """GitHub's annotations: each failed scenario at its line; the summary goes beside."""
 
     root: Path

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+
+import msgspec
 
 from cds.authoring.canonical import render_source
 from cds.authoring.formatter import format_text
@@ -32,13 +33,12 @@ class ScaffoldError(Exception):
     """Why nothing was written, and what would be accepted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scaffold:
+class Scaffold(msgspec.Struct, frozen=True):
     """What was written and changed, and what is left to do; paths as the author gave them."""
 
-    written: list[Path] = field(default_factory=list)
-    changed: list[Path] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
+    written: list[Path] = msgspec.field(default_factory=list)
+    changed: list[Path] = msgspec.field(default_factory=list)
+    steps: list[str] = msgspec.field(default_factory=list)
 
 
 def new_pack(folder: Path, today: date) -> Scaffold:
@@ -111,8 +111,7 @@ def _refuse_existing(root: Path, rule_id: str, rulebook: Rulebook) -> None:
 # -- the rule -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Model:
+class _Model(msgspec.Struct, frozen=True):
     """What a new rule takes over from one beside it: its first fact, and when it speaks."""
 
     fact: FactClause

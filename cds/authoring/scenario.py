@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from cds.authoring.expectation import EXPECTATIONS, Expectation, failures, read_expectation
 from cds.authoring.shorthand import ShorthandError, expand
@@ -23,8 +25,7 @@ from cds.values.problem import Place, Problem, Severity
 FIXTURES = "fixtures.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(msgspec.Struct, frozen=True):
     """One scenario of a file: the input in shorthand and what must come of it."""
 
     name: str
@@ -34,8 +35,7 @@ class Scenario:
     expects: Expectation
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What came of a scenario: nothing in ``failures`` means that it passed."""
 
     scenario: Scenario
@@ -47,14 +47,13 @@ class Outcome:
         return not self.failures
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
+class Suite(msgspec.Struct, frozen=True):
     """The scenarios of a pack with their fixtures, and what was wrong in the files."""
 
     root: Path
     scenarios: tuple[Scenario, ...]
-    fixtures: Mapping[str, object] = field(default_factory=dict)
-    defaults: Mapping[str, object] = field(default_factory=dict)
+    fixtures: Mapping[str, object] = msgspec.field(default_factory=dict)
+    defaults: Mapping[str, object] = msgspec.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
 
@@ -136,8 +135,7 @@ def _read_fixtures(
 # -- running -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Runner:
+class Runner(msgspec.Struct, frozen=True):
     """Runs scenarios against one pack; a scenario may switch rules or set parameters of its own."""
 
     suite: Suite

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
+import msgspec
 import yaml
 
 from cds.rulebook.document import LOADER
@@ -30,16 +30,14 @@ class SourceError(Exception):
         self.place, self.what, self.accepted = place, what, accepted
 
 
-@dataclass(slots=True)
-class Comment:
+class Comment(msgspec.Struct):
     """A comment on a line of its own, with its ``#``; ``spaced``: an empty line stands before."""
 
     text: str
     spaced: bool = False
 
 
-@dataclass(slots=True)
-class Scalar:
+class Scalar(msgspec.Struct):
     """A text with its style: ``"`` or ``'``, ``|`` or ``>``, "" for none.
 
     ``lines`` and ``header`` are those of a block, without the indentation of its first line.
@@ -51,20 +49,18 @@ class Scalar:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """One pair of a mapping or one item of a list (``key`` None), with what stands around it."""
 
     key: Scalar | None
     value: Part
     line: int
-    above: list[Comment] = field(default_factory=list)
+    above: list[Comment] = msgspec.field(default_factory=list)
     beside: str = ""
     spaced: bool = False
 
 
-@dataclass(slots=True)
-class Group:
+class Group(msgspec.Struct):
     """A mapping or a list. ``flow``: in brackets or braces; ``bare``: a pair without its braces.
 
     ``below`` are the comments after its last entry; ``broken`` tells of comments within brackets.
@@ -74,20 +70,19 @@ class Group:
     flow: bool
     bare: bool = False
     broken: bool = False
-    entries: list[Entry] = field(default_factory=list)
-    below: list[Comment] = field(default_factory=list)
+    entries: list[Entry] = msgspec.field(default_factory=list)
+    below: list[Comment] = msgspec.field(default_factory=list)
 
 
 Part = Scalar | Group
 
 
-@dataclass(slots=True)
-class Source:
+class Source(msgspec.Struct):
     """A whole file: the comments at its head, and what it says."""
 
     root: Part
-    head: list[Comment] = field(default_factory=list)
-    tail: list[Comment] = field(default_factory=list)
+    head: list[Comment] = msgspec.field(default_factory=list)
+    tail: list[Comment] = msgspec.field(default_factory=list)
 
     def comments(self) -> list[str]:
         """The texts of all comments, sorted."""
@@ -122,8 +117,7 @@ def read_source(text: str, name: str = "") -> Source:
     return builder.finish(root)
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(msgspec.Struct):
     """Where an entry and its value begin, and the groups that it is in, outermost first."""
 
     entry: Entry

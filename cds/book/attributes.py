@@ -7,7 +7,8 @@ it reads, the definitions of its words included.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.book.english import English, anchor
 from cds.book.phrase import Phrase, Piece, Saying, joined, said, unhyphened
@@ -34,8 +35,7 @@ _PROPERTIES = {
 _NOT_STATED = "Not stated."
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, frozen=True):
     """One of the thirteen. ``used`` is None for those that are declared; ``how`` says where."""
 
     number: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from cds.authoring.scenario import Runner, Suite, read_suite
 from cds.book.english import English
@@ -21,8 +23,7 @@ from cds.rulebook.surfaces import Surfaces, check_surfaces, surfaces, theme_of
 from cds.values.problem import Problem, Severity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Book:
+class Book(msgspec.Struct, frozen=True, eq=False):
     """A pack as the rule book shows it: every rule, also those that are switched off."""
 
     root: Path

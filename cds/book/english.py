@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.book.called import CALLED, NOUNS, PLURALS, PSEUDO, TELLS, YES_OR_NO
 from cds.book.phrase import Phrase, Piece, Saying, joined, listed, plain, said, unhyphened
@@ -49,8 +50,7 @@ def _is_plural(name: str) -> bool:
     return name.endswith("s") and not name.endswith(("ss", "is", "us"))
 
 
-@dataclass(frozen=True, slots=True)
-class English:
+class English(msgspec.Struct, frozen=True):
     """Says what a rulebook's sentences mean. With ``local`` names of facts link to their clause."""
 
     rulebook: Rulebook

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.book.english import English
 from cds.book.phrase import Phrase, Piece, Saying, listed, said, unhyphened
@@ -36,8 +37,7 @@ _TITLES = {
 _AFTER = {"possibility": "possible", "hint": "a hint"}
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """One entry: what it means, when it cannot be told, and which rules use it."""
 
     anchor: str
@@ -50,8 +50,7 @@ class Word:
     rules: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One line of how entries count."""
 
     entry: Phrase
@@ -60,8 +59,7 @@ class Row:
     afterwards: Phrase
 
 
-@dataclass(frozen=True, slots=True)
-class Chapter:
+class Chapter(msgspec.Struct, frozen=True):
     """All words about one kind of fact."""
 
     kind: str

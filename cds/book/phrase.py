@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A run of text. ``href`` is relative to the site's top, or begins with # on the same page.
 
     ``kind`` is a class for the style sheet ("" for plain text), ``title`` what hovering tells.
@@ -22,8 +22,7 @@ class Piece:
 Phrase = tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Saying:
+class Saying(msgspec.Struct, frozen=True):
     """A sentence; with ``parts`` it introduces a list of further ones."""
 
     phrase: Phrase

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.book.english import number
 from cds.book.phrase import Phrase, Piece
@@ -12,8 +13,7 @@ from cds.rulebook.knowledge import Knowledge
 from cds.rulebook.model import Rulebook
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(msgspec.Struct, frozen=True):
     """Links whatever the pack has a page or an anchor for."""
 
     rulebook: Rulebook

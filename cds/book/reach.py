@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from cds.rulebook.model import FactClause, KindDefinition, Rule, Rulebook, Sentence
-from cds.rulebook.syntax import Includes, Is, Path, Test, Value, paths, tests
+from cds.rulebook.syntax import Includes, Is, Path, Test, Value, nodes, paths
 from cds.rulebook.vocabulary import COVERAGE
 
 Names = Mapping[str, str]
 _EMPTY = KindDefinition("")
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """What reads a property or a value set: a sentence, a clause of facts, or a computed value.
 
     ``word`` is ``kind.term`` where it stands in a definition, "" in the rule itself.
@@ -26,16 +26,15 @@ class Use:
     clause: FactClause | None = None
 
 
-@dataclass(slots=True)
-class Reach:
+class Reach(msgspec.Struct):
     """What a rule reads, in the order in which it comes to it; each with its first uses."""
 
-    words: dict[tuple[str, str], None] = field(default_factory=dict)
-    labels: dict[tuple[str, str], None] = field(default_factory=dict)
-    properties: dict[tuple[str, str], list[Use]] = field(default_factory=dict)
-    valuesets: dict[str, list[Use]] = field(default_factory=dict)
-    parameters: dict[str, None] = field(default_factory=dict)
-    kinds: dict[str, None] = field(default_factory=dict)
+    words: dict[tuple[str, str], None] = msgspec.field(default_factory=dict)
+    labels: dict[tuple[str, str], None] = msgspec.field(default_factory=dict)
+    properties: dict[tuple[str, str], list[Use]] = msgspec.field(default_factory=dict)
+    valuesets: dict[str, list[Use]] = msgspec.field(default_factory=dict)
+    parameters: dict[str, None] = msgspec.field(default_factory=dict)
+    kinds: dict[str, None] = msgspec.field(default_factory=dict)
 
 
 def reach_of(rule: Rule, rulebook: Rulebook) -> Reach:
@@ -55,11 +54,10 @@ def reach_of(rule: Rule, rulebook: Rulebook) -> Reach:
     return walk.found
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(msgspec.Struct):
     rulebook: Rulebook
-    found: Reach = field(default_factory=Reach)
-    asked: set[tuple[str, str]] = field(default_factory=set)
+    found: Reach = msgspec.field(default_factory=Reach)
+    asked: set[tuple[str, str]] = msgspec.field(default_factory=set)
 
     def definition(self, kind: str) -> KindDefinition:
         return self.rulebook.definitions.get(kind, _EMPTY)
@@ -125,7 +123,7 @@ class _Walk:
     def expression(self, node: Test | Value, names: Names, use: Use) -> None:
         for path in paths(node):
             self.path(path, names, use)
-        for test in tests(node):
+        for test in nodes(node):
             if isinstance(test, Is):
                 self.being(test, names, use)
             elif isinstance(test, Includes) and isinstance(test.element, Path):

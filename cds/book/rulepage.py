@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from cds.book.attributes import Attribute, attributes_of
 from cds.book.book import Book
@@ -22,8 +23,7 @@ _DOES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Cited:
+class Cited(msgspec.Struct, frozen=True):
     """One entry of evidence with what is known of its statement and source."""
 
     entry: Evidence
@@ -33,8 +33,7 @@ class Cited:
     contradicted: Phrase
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """One suggestion: its words, what accepting it does, and when it is made."""
 
     label: str
@@ -42,8 +41,7 @@ class Offer:
     condition: Saying | None
 
 
-@dataclass(frozen=True, slots=True)
-class RulePage:
+class RulePage(msgspec.Struct, frozen=True):
     """One rule for a reader."""
 
     rule: Rule

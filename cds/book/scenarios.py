@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from cds.authoring.expectation import Expectation
 from cds.authoring.scenario import Scenario
@@ -16,8 +17,7 @@ _HOOK, _GIVEN = "hook", "given"
 OTHERS = "Scenarios"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """One scenario in words: ``given`` and ``setting`` in the author's own, ``comes`` by rule."""
 
     name: str
@@ -27,8 +27,7 @@ class Told:
     notes: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """The scenarios below one heading of their file."""
 
     heading: str

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.book.book import Book
 from cds.book.english import amount, anchor
 from cds.book.phrase import unhyphened
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One thing to be found: its title, where it stands, what sort it is, further words."""
 
     title: str

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import msgspec
 from markdown_it import MarkdownIt
 
 from cds.authoring.scenario import Outcome, Runner, Scenario
@@ -15,8 +15,7 @@ from cds.rulebook.model import INDICATORS, Rule
 _MOST_TRIED = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """A card and the scenario it came of; ``as_line``: the rule is a line of another's card."""
 
     scenario: Scenario

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
+
+import msgspec
 
 from cds.book.book import Book
 from cds.book.english import amount
@@ -24,8 +25,7 @@ _SEVEREST = tuple(reversed(INDICATORS))
 _NONE = Surface()
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """A rule in a list: the levels that its card can have, and whether it is on."""
 
     rule: Rule
@@ -34,8 +34,7 @@ class Listed:
     beyond: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
+class Theme(msgspec.Struct, frozen=True):
     """The rules of one theme; ``page`` is "" for rules that no page is about."""
 
     page: str
@@ -44,8 +43,7 @@ class Theme:
     rules: tuple[Listed, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(msgspec.Struct, frozen=True):
     """A number of the pack: its value here and as the pack has it, and who uses it."""
 
     parameter: Parameter
@@ -57,8 +55,7 @@ class Numbered:
     rules: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """A section of a theme's page."""
 
     section: Section
@@ -67,8 +64,7 @@ class Told:
     entries: tuple[Cited, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
+class Covered(msgspec.Struct, frozen=True):
     """How much there is of a theme."""
 
     theme: Theme

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from cds.rulebook.document import read_document
 
 _SYSTEMS = "systems"
 
 
-@dataclass(frozen=True, slots=True)
-class CodeList:
+class CodeList(msgspec.Struct, frozen=True):
     """The codes of one system: ``rows`` are code, display and how it matches."""
 
     system: str
@@ -20,8 +20,7 @@ class CodeList:
     rows: tuple[tuple[str, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """One value set for a reader."""
 
     name: str

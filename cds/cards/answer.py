@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid5
+
+import msgspec
 
 from cds.cards.describe import checked_line, found_lines
 from cds.cards.markdown import bullets, document, escape
@@ -23,16 +24,14 @@ EXTENSION = "org.cds-rules-engine.review"
 _NAMESPACE = UUID("6c1f4f0e-6f43-5c55-9d67-0d3b6b2f9a51")
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True):
     """A card to be: the finding that speaks and those that are lines of its detail."""
 
     finding: Finding
     lines: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What one review says to a client: cards, what is unknown, what was looked at."""
 
     review: Review

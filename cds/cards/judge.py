@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from cds.cards.answer import Answer, answer
 from cds.chart.fields import Json
@@ -21,8 +22,7 @@ from cds.second.opinion import Engine, Opinion, judged_by
 from cds.values.problem import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """What is judged by, and when: everything but the record itself.
 
     ``shown`` is what rules with a memory must not repeat (``Finding.memory``).
@@ -37,8 +37,7 @@ class Setting:
     shown: Container[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """One patient of one input: the answer, and the problems of the record."""
 
     input: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -41,12 +40,11 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Documents:
+class Documents(msgspec.Struct):
     """The JSON values of one input with the line each began in, and what could not be read."""
 
-    values: list[tuple[object, Place]] = field(default_factory=list)
-    problems: Problems = field(default_factory=Problems)
+    values: list[tuple[object, Place]] = msgspec.field(default_factory=list)
+    problems: Problems = msgspec.field(default_factory=Problems)
     ndjson: bool = False
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.document import UNREADABLE, decode, encode_exactly
 from cds.chart.dose import (
@@ -47,8 +49,7 @@ from cds.values.moment import PartialDate
 from cds.values.quantity import Quantity
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(msgspec.Struct, frozen=True):
     """The instructions of one ``sequence``, added up; amounts in mg, daily ones averaged per day.
 
     ``units_per_day`` is the most a day, in dose units, mL or mg as ``unit_kind`` says: "count",
@@ -67,8 +68,7 @@ class Phase:
     duration_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Regimen:
+class Regimen(msgspec.Struct, frozen=True):
     """A whole Dosage list. Doses in mg, None as soon as one phase's is not known.
 
     ``single_dose`` and ``daily_dose`` are the largest of any phase, ``daily_low`` the smallest low
@@ -105,8 +105,7 @@ _LONGEST_CACHED = 4_000
 _MOST_INSTRUCTIONS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
+class _Instruction(msgspec.Struct, frozen=True):
     """One Dosage, computed. ``says`` is False for a mere remark: neither dose nor timing."""
 
     sequence: int | None

@@ -6,9 +6,11 @@ Amounts of the ingredient are in mg; a dose that cannot be computed has no mass 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.fields import Json, as_object, objects
 from cds.chart.sig import (
@@ -28,16 +30,14 @@ from cds.chart.timing import days_in, read_number
 from cds.values.quantity import Quantity
 
 
-@dataclass(frozen=True, slots=True)
-class Strength:
+class Strength(msgspec.Struct, frozen=True):
     """The ingredient's amount: per dose unit when ``per`` is None, else per volume or per hour."""
 
     amount: Quantity
     per: Quantity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """Words that stand beside a structured dose of ``ends`` (mg): they may tell another one."""
 
     ends: Ends

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from cds.chart.courses import join_courses
 from cds.chart.document import UNREADABLE, decode
@@ -48,8 +48,7 @@ _CONTROL = re.compile(r"[\x00-\x1f]")
 _DEPTH_OF_MEDICATIONS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What a line tells before it is read: its type, its patient's id, why nobody asks for it.
 
     ``reason`` is "" for a line that is asked for; one that is not may still be kin of another,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
+
+import msgspec
 
 DAYS: Mapping[str, Fraction] = MappingProxyType(
     {
@@ -25,8 +26,7 @@ DAYS: Mapping[str, Fraction] = MappingProxyType(
 """Length in days of each UCUM unit that ``periodUnit`` allows; calendar units as averages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frequency:
+class Frequency(msgspec.Struct, frozen=True):
     """Administrations a day, as exact fractions: ``low`` for floors, ``high`` for safety."""
 
     low: Fraction

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
+
+import msgspec
 
 from cds.chart.document import MAX_BYTES
 from cds.values.problem import Place, Problem
@@ -14,8 +15,7 @@ from cds.values.problem import Place, Problem
 SUFFIXES = (".json", ".ndjson", ".json.gz", ".ndjson.gz")
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """One input as it was named, with its bytes or the problem that kept them away."""
 
     name: str

@@ -6,7 +6,7 @@ what it asked for: ``cds.chart.request``); after this everything is judged alike
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects
 from cds.chart.finding import subject_of
@@ -25,8 +25,7 @@ SHARED_TYPES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What a CDS Hooks request asks: the hook and, for order-select, what is selected."""
 
     hook: str
@@ -34,16 +33,15 @@ class Call:
     selections: tuple[str, ...] | None = None
 
 
-@dataclass(slots=True)
-class Submission:
+class Submission(msgspec.Struct):
     """The resources of one patient in one input, still as JSON, each with whether it is a draft."""
 
     patient: str
     person: Json | None
-    entries: list[Entry] = field(default_factory=list)
-    coverage: dict[str, Coverage] = field(default_factory=dict)
-    problems: Problems = field(default_factory=Problems)
-    ignored: dict[str, int] = field(default_factory=dict)
+    entries: list[Entry] = msgspec.field(default_factory=list)
+    coverage: dict[str, Coverage] = msgspec.field(default_factory=dict)
+    problems: Problems = msgspec.field(default_factory=Problems)
+    ignored: dict[str, int] = msgspec.field(default_factory=dict)
 
     def ignore(self, kind: str, reason: str = NOT_READ, count: int = 1) -> None:
         """Counts entries of a type that are not read, and why."""
@@ -65,14 +63,13 @@ class Submission:
         return self
 
 
-@dataclass(slots=True)
-class Intake:
+class Intake(msgspec.Struct):
     """Everything of one input: its patients, the references among its resources, the problems."""
 
-    submissions: list[Submission] = field(default_factory=list)
-    index: Index = field(default_factory=Index)
+    submissions: list[Submission] = msgspec.field(default_factory=list)
+    index: Index = msgspec.field(default_factory=Index)
     call: Call | None = None
-    problems: Problems = field(default_factory=Problems)
+    problems: Problems = msgspec.field(default_factory=Problems)
 
 
 def owners_of(resource: Json, index: Index) -> list[str]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from cds.chart.kinds import ALL_TYPES
 from cds.chart.medication import MEDICATION_LINKS
 
 
-@dataclass(frozen=True, slots=True)
-class Interest:
+class Interest(msgspec.Struct, frozen=True):
     """The resource types that are read, and how far back.
 
     ``since`` is a day, YYYY-MM-DD: entries of the types in ``dated`` that lie wholly before it are

@@ -7,9 +7,11 @@ the shapes of STU3 and R5 that old and new clients still send.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.dosage import Regimen, regimen_of
 from cds.chart.dose import Strength
@@ -48,8 +50,7 @@ MEDICATION_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """What a reader needs besides the resource: the words, the references, the site's zone."""
 
     terminology: Terminology

@@ -7,9 +7,10 @@ decided later, by the pack's definitions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from cds.chart.dosage import Regimen
 from cds.chart.reason import Reasons
@@ -32,8 +33,7 @@ class Coverage(StrEnum):
     UNRESOLVED = "unresolved"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourceRef:
+class SourceRef(msgspec.Struct, frozen=True, order=True):
     """Where a fact was read: ``MedicationRequest/123``."""
 
     type: str
@@ -46,8 +46,7 @@ class SourceRef:
 Dates = Mapping[str, PartialDate]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """What every resource on the chart has. ``status`` is FHIR's code, "unknown" when absent.
 
     ``attributes`` are further words that the pack's evidence tables may ask for (`intent`,
@@ -64,8 +63,7 @@ class Record:
     drafted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MedicationRecord(Record):
+class MedicationRecord(Record, frozen=True, kw_only=True):
     """One MedicationRequest, MedicationStatement, MedicationDispense or MedicationAdministration.
 
     ``supply`` is in days; ``quantity`` as dispensed or ordered. ``key`` names the drug for joining
@@ -73,30 +71,28 @@ class MedicationRecord(Record):
     ``replaces`` are the orders whose place it takes (R4 `priorPrescription`).
     """
 
-    classification: Classification = field(kw_only=True)
-    resolved: bool = field(kw_only=True)
-    product: Product | None = field(default=None, kw_only=True)
-    key: str = field(default="", kw_only=True)
-    regimen: Regimen | None = field(default=None, kw_only=True)
-    supply: Decimal | None = field(default=None, kw_only=True)
-    quantity: Quantity | None = field(default=None, kw_only=True)
-    refills: int = field(default=0, kw_only=True)
-    links: tuple[str, ...] = field(default=(), kw_only=True)
-    reasons: Reasons = field(default=Reasons(), kw_only=True)
-    replaces: tuple[str, ...] = field(default=(), kw_only=True)
-    categories: tuple[str, ...] = field(default=(), kw_only=True)
-    resource: Mapping[str, object] | None = field(default=None, kw_only=True)
+    classification: Classification
+    resolved: bool
+    product: Product | None = None
+    key: str = ""
+    regimen: Regimen | None = None
+    supply: Decimal | None = None
+    quantity: Quantity | None = None
+    refills: int = 0
+    links: tuple[str, ...] = ()
+    reasons: Reasons = Reasons()
+    replaces: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    resource: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(msgspec.Struct, frozen=True):
     """The resources that tell of one course of a drug: an order, its dispenses, what was said."""
 
     records: tuple[MedicationRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """When an operation begins: ``low`` to ``high`` (equal when certain), ``text`` as written.
 
     ``flexible`` marks a period that has begun already: the day within it is not known.
@@ -106,54 +102,49 @@ class Start:
     end: PartialDate | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OperationRecord(Record):
+class OperationRecord(Record, frozen=True, kw_only=True):
     """One ServiceRequest, Appointment, Procedure or Encounter that may tell of an operation.
 
     ``specialties`` say who will be seen, ``services`` what for.
     """
 
-    classifications: tuple[Classification, ...] = field(kw_only=True)
-    details: tuple[Classification, ...] = field(default=(), kw_only=True)
-    services: tuple[Classification, ...] = field(default=(), kw_only=True)
-    specialties: tuple[Classification, ...] = field(default=(), kw_only=True)
-    starts: tuple[Start, ...] = field(default=(), kw_only=True)
-    texts: tuple[str, ...] = field(default=(), kw_only=True)
-    links: tuple[str, ...] = field(default=(), kw_only=True)
-    identifiers: tuple[str, ...] = field(default=(), kw_only=True)
-    code_key: str = field(default="", kw_only=True)
-    resource: Mapping[str, object] | None = field(default=None, kw_only=True)
+    classifications: tuple[Classification, ...]
+    details: tuple[Classification, ...] = ()
+    services: tuple[Classification, ...] = ()
+    specialties: tuple[Classification, ...] = ()
+    starts: tuple[Start, ...] = ()
+    texts: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    code_key: str = ""
+    resource: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """The resources that tell of one operation."""
 
     records: tuple[OperationRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ConditionRecord(Record):
+class ConditionRecord(Record, frozen=True, kw_only=True):
     """A Condition: a problem on the list, or a diagnosis of one encounter.
 
     ``written`` is the text of its code, "" when there is none, and ``displays`` those of its
     codings: the classification may have needed neither.
     """
 
-    written: str = field(default="", kw_only=True)
-    displays: tuple[str, ...] = field(default=(), kw_only=True)
-    classification: Classification = field(kw_only=True)
+    written: str = ""
+    displays: tuple[str, ...] = ()
+    classification: Classification
 
 
-@dataclass(frozen=True, slots=True)
-class AllergyRecord(Record):
+class AllergyRecord(Record, frozen=True, kw_only=True):
     """An AllergyIntolerance; what was said of the whole list is a StatementRecord."""
 
-    classification: Classification = field(kw_only=True)
+    classification: Classification
 
 
-@dataclass(frozen=True, slots=True)
-class ResultRecord(Record):
+class ResultRecord(Record, frozen=True, kw_only=True):
     """An Observation, or one component of it, which ``part`` names ("" for the whole).
 
     ``value`` is an amount (a range where only its ends are known) or a date; ``answer`` a concept
@@ -161,35 +152,32 @@ class ResultRecord(Record):
     ``low`` and ``high`` are the limits of what is normal.
     """
 
-    classification: Classification = field(kw_only=True)
-    part: str = field(default="", kw_only=True)
-    value: Quantity | AmountRange | PartialDate | None = field(default=None, kw_only=True)
-    answer: Classification | None = field(default=None, kw_only=True)
-    said: tuple[str, ...] = field(default=(), kw_only=True)
-    absent: str = field(default="", kw_only=True)
-    interpretation: tuple[str, ...] = field(default=(), kw_only=True)
-    interpreted: Classification | None = field(default=None, kw_only=True)
-    low: Quantity | AmountRange | None = field(default=None, kw_only=True)
-    high: Quantity | AmountRange | None = field(default=None, kw_only=True)
+    classification: Classification
+    part: str = ""
+    value: Quantity | AmountRange | PartialDate | None = None
+    answer: Classification | None = None
+    said: tuple[str, ...] = ()
+    absent: str = ""
+    interpretation: tuple[str, ...] = ()
+    interpreted: Classification | None = None
+    low: Quantity | AmountRange | None = None
+    high: Quantity | AmountRange | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatementRecord(Record):
+class StatementRecord(Record, frozen=True, kw_only=True):
     """An entry that says something of a list: "none known", "no information"."""
 
-    classification: Classification = field(kw_only=True)
+    classification: Classification
 
 
-@dataclass(frozen=True, slots=True)
-class TaskRecord(Record):
+class TaskRecord(Record, frozen=True, kw_only=True):
     """A Task: its words, what it is about."""
 
-    texts: tuple[str, ...] = field(default=(), kw_only=True)
-    links: tuple[str, ...] = field(default=(), kw_only=True)
+    texts: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(msgspec.Struct, frozen=True):
     """The person. ``deceased`` is True, False or the date of death."""
 
     id: str
@@ -198,8 +186,7 @@ class Patient:
     sex: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(msgspec.Struct, frozen=True):
     """One patient's record. ``coverage`` says per resource type what was looked at."""
 
     patient: Patient
@@ -210,6 +197,6 @@ class Chart:
     results: tuple[ResultRecord, ...] = ()
     statements: tuple[StatementRecord, ...] = ()
     tasks: tuple[TaskRecord, ...] = ()
-    coverage: Mapping[str, Coverage] = field(default_factory=dict)
-    ignored: Mapping[str, int] = field(default_factory=dict)
+    coverage: Mapping[str, Coverage] = msgspec.field(default_factory=dict)
+    ignored: Mapping[str, int] = msgspec.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()

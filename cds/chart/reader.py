@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from cds.chart.courses import join_courses
 from cds.chart.document import Documents, flatten, read_text, unpack, unusable
 from cds.chart.fields import Json, as_text
@@ -50,8 +52,7 @@ from cds.terminology.terminology import Terminology
 from cds.values.problem import Place, Problem, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Charts:
+class Charts(msgspec.Struct, frozen=True):
     """The charts of one input, what the call asked (hook requests only), and its problems."""
 
     charts: tuple[Chart, ...]

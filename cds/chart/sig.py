@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.fields import Json, as_text
 from cds.chart.frequency import DAYS, Frequency
@@ -30,8 +32,7 @@ _BASE = {"mass": "mg", "volume": "mL", "count": "1"}
 _CONTEXT = Context(prec=28)
 
 
-@dataclass(frozen=True, slots=True)
-class Dose:
+class Dose(msgspec.Struct, frozen=True):
     """One administration: mass in mg, count of ``kind``; ``problem`` says why there is no mass.
 
     ``hourly`` marks a mass that is delivered each hour (a patch) and not at once.
@@ -46,8 +47,7 @@ class Dose:
     written: Written = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """An amount written as one number or as a range; ``unit`` is canonical ("1" for dose units)."""
 
     low: Fraction
@@ -65,8 +65,7 @@ class Span:
         return (self.low, self.high, self.unit) == (other.low, other.high, other.unit)
 
 
-@dataclass(frozen=True, slots=True)
-class Sig:
+class Sig(msgspec.Struct, frozen=True):
     """What a sig says. ``mass`` is for one administration; ``units`` counts dose units or mL.
 
     ``several`` is True when it holds more than one dose and therefore gives none; ``unread`` when

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from cds.chart.fields import Json, as_list, as_object, as_text, period_of
 from cds.chart.frequency import (
@@ -28,8 +29,7 @@ from cds.values.moment import PartialDate
 from cds.values.quantity import read_decimal, read_unit
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True):
     """What a Timing says. ``frequency`` is None when it gives none; ``days`` is boundsDuration.
 
     ``bedtime`` is True or False when the time of day is said, else None.

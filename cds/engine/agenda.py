@@ -7,14 +7,14 @@ and what no test has asked for needs not be looked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.rulebook import syntax
 from cds.rulebook.model import FactClause, Rule, Sentence
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """One test of a rule, the clauses it needs bound, and whether it needs computed values."""
 
     sentence: Sentence
@@ -22,8 +22,7 @@ class Question:
     lets: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Agenda:
+class Agenda(msgspec.Struct, frozen=True):
     """A rule's clauses by name; ``gates`` are those without which it cannot hold.
 
     The gates are what the rule is about (``per``) and what it asks for by name alone; those that

@@ -7,8 +7,10 @@ starts, ends, supplies, stop dates, what lingers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.model import Course, MedicationRecord
 from cds.engine.evidence import cap_attributes, first_row, row_matches
@@ -27,8 +29,7 @@ def exists(record: MedicationRecord, clock: Clock) -> bool:
     return record.drafted or record.recorded is None or record.recorded.first <= clock.now
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(msgspec.Struct, frozen=True):
     """Applies the pack's table at one moment."""
 
     definition: KindDefinition

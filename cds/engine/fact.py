@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from cds.chart.model import (
     AllergyRecord,
@@ -39,8 +40,7 @@ Subject = (
 )
 
 
-@dataclass(slots=True, eq=False)
-class Fact:
+class Fact(msgspec.Struct, eq=False):
     """One thing on the chart, judged at one moment; its properties are worked out when asked."""
 
     kind: str
@@ -52,8 +52,8 @@ class Fact:
     exposure: Exposure | None = None
     plan: Plan | None = None
     profile: Profile | None = None
-    _values: dict[str, Value] = field(default_factory=dict)
-    terms: dict[str, Truth] = field(default_factory=dict)
+    _values: dict[str, Value] = msgspec.field(default_factory=dict)
+    terms: dict[str, Truth] = msgspec.field(default_factory=dict)
     _concepts: Mapping[str, Truth] | None = None
 
     @property
@@ -158,8 +158,7 @@ class Fact:
         return any(record.classification.readable for record in records)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """A fact that a clause is or may be about."""
 
     fact: Fact

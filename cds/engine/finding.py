@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from cds.chart.model import Chart
 from cds.engine.fact import Bound
 from cds.engine.frame import Clock, Hook
@@ -15,8 +17,7 @@ from cds.values.problem import Problem
 from cds.values.truth import Truth
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A rule that fired. ``bound`` are the facts by name; ``subject`` what the card is about."""
 
     rule: Rule
@@ -70,8 +71,7 @@ class Verdict:
         return self.explain()
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(msgspec.Struct, frozen=True):
     """Everything that judging one chart gave, for whoever writes cards, counts or explanations.
 
     ``shown`` is what rules with a memory were told not to repeat.

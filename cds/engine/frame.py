@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from cds.values.moment import DayRange
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(msgspec.Struct, frozen=True):
     """The moment of judging, in the site's zone. Always passed in, never read from a clock."""
 
     now: datetime
@@ -19,8 +19,7 @@ class Clock:
         return DayRange.of(self.now.date())
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(msgspec.Struct, frozen=True):
     """The hook's name and, for order-select, which drafts are selected (None: all)."""
 
     name: str

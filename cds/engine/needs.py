@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
+
+import msgspec
 
 from cds.chart.interest import Interest
 from cds.chart.kinds import ALL_TYPES, TYPES_BEHIND, TYPES_OF
@@ -18,7 +19,7 @@ from cds.chart.model import Coverage
 from cds.engine.finding import Review
 from cds.engine.review import speaks_on
 from cds.rulebook.model import FactClause, KindDefinition, Rule, Rulebook, Sentence, Term
-from cds.rulebook.syntax import Count, Every, Is, paths, tests
+from cds.rulebook.syntax import Count, Every, Is, nodes, paths
 from cds.rulebook.vocabulary import COVERAGE
 
 _PLACEHOLDER = re.compile(r"\{([^{}.]+)\.([^{}.]+)\}")
@@ -94,11 +95,11 @@ def _asks_only_whether(clause: FactClause, rule: Rule, terms: Mapping[str, Term]
         return False
     told = [*rule.when, *(level.sentence for level in rule.card.levels)]
     told += [sentence for choices in rule.card.wordings.values() for _, sentence in choices]
-    nodes: list[object] = [item.test for item in told]
-    nodes += [let.value for let in rule.lets]
-    looked_at = {path.name for node in nodes for path in paths(node)}
+    asked: list[object] = [item.test for item in told]
+    asked += [let.value for let in rule.lets]
+    looked_at = {path.name for each in asked for path in paths(each)}
     counted = {
-        test.name for node in nodes for test in tests(node) if isinstance(test, Every | Count)
+        test.name for each in asked for test in nodes(each) if isinstance(test, Every | Count)
     }
     return clause.name not in looked_at | counted | {*rule.per, *rule.card.lists}
 
@@ -126,13 +127,12 @@ def coverage_read(review: Review, rulebook: Rulebook) -> dict[str, Coverage]:
     return {kind: state for kind, state in review.chart.coverage.items() if kind in read}
 
 
-@dataclass(slots=True)
-class _Needs:
+class _Needs(msgspec.Struct):
     """Collects types; each word, property and kind is followed once."""
 
     rulebook: Rulebook
-    types: set[str] = field(default_factory=set)
-    _seen: set[tuple[str, str, str]] = field(default_factory=set)
+    types: set[str] = msgspec.field(default_factory=set)
+    _seen: set[tuple[str, str, str]] = msgspec.field(default_factory=set)
 
     def rule(self, rule: Rule) -> None:
         names = {clause.name: clause.kind for clause in rule.facts}
@@ -173,7 +173,7 @@ class _Needs:
                 self.types.add(path.field)
             elif path.field and path.name in names:
                 self._property(names[path.name], path.field)
-        for test in tests(node):
+        for test in nodes(node):
             if isinstance(test, Is) and not test.value.field and test.value.name in names:
                 for word in test.words:
                     self._word(names[test.value.name], word)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from cds.chart.model import Chart
 from cds.engine.agenda import Agenda
@@ -34,16 +35,15 @@ Part = tuple[str, ...]
 """A part of a definition: ``("term", kind, name)``, ``("row", kind, list, number)``, …"""
 
 
-@dataclass(slots=True)
-class Log:
+class Log(msgspec.Struct):
     """What was seen: truths of nodes by their identity, and which parts took part in judging.
 
     A node is a test, a clause or a line of a table of the rulebook that is watched; it must outlive
     the log, or another could come to have its identity.
     """
 
-    truths: defaultdict[int, set[Truth]] = field(default_factory=lambda: defaultdict(set))
-    parts: set[Part] = field(default_factory=set)
+    truths: defaultdict[int, set[Truth]] = msgspec.field(default_factory=lambda: defaultdict(set))
+    parts: set[Part] = msgspec.field(default_factory=set)
 
     def saw(self, node: object, truth: Truth) -> None:
         self.truths[id(node)].add(truth)

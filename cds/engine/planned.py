@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from cds.chart.model import Operation, OperationRecord, Start
 from cds.chart.operation import day_of
@@ -19,8 +20,7 @@ from cds.values.moment import DayRange
 _ORDER = ("planned", "possible", "done", "nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One resource as judged: its line of the table, and when it says that it begins."""
 
     record: OperationRecord
@@ -33,8 +33,7 @@ class Entry:
         return self.row.counts_as if self.row is not None else "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """An operation as judged; ``start`` is the earliest that its certain entries give.
 
     It is a range of days where an entry that is less certain gives an earlier one.

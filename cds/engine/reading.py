@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.model import MedicationRecord
 from cds.engine.value import Span, Spans
@@ -11,8 +13,7 @@ from cds.rulebook.model import EvidenceRow
 from cds.values.moment import DayRange
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(msgspec.Struct, frozen=True):
     """Start and end of one entry, and how the end is known."""
 
     start: DayRange | None
@@ -20,8 +21,7 @@ class Interval:
     known: str  # stop-date, supply, quantity, point, unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """One entry as judged: its line of the evidence table, its interval, its spans by label."""
 
     record: MedicationRecord
@@ -31,8 +31,7 @@ class Reading:
     spans: Mapping[str, tuple[Span, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(msgspec.Struct, frozen=True):
     """A course as judged. ``readings`` leave out what did not exist yet."""
 
     readings: tuple[Reading, ...]

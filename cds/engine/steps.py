@@ -8,9 +8,10 @@ later may be an addition or a reduction, and the dose is not known. What began o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+
+import msgspec
 
 from cds.chart.model import MedicationRecord
 from cds.engine.reading import Exposure, Reading
@@ -22,16 +23,14 @@ from cds.values.quantity import Quantity
 _NOTHING = Quantity(Decimal(0), "mg")
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """A course of the drug: as judged, and from when its draft, if it has one, is to be taken."""
 
     exposure: Exposure
     begins: DayRange
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One dose that follows on another; ``records`` are the drafts that bring it.
 
     ``first``: none was taken for long enough, so that ``before`` is 0 mg. ``since_increase`` counts
@@ -108,8 +107,7 @@ def _steps(drafts: _Timeline, before: Dose | None, raised: Value) -> Iterator[St
         raised = _raised(raised, start, came_from, to)
 
 
-@dataclass(frozen=True, slots=True)
-class _Timeline:
+class _Timeline(msgspec.Struct, frozen=True):
     """Doses of courses of which a later one replaces those before it."""
 
     stretches: Sequence[Stretch]
@@ -169,10 +167,8 @@ class _Timeline:
         return tuple({record.source: record for record in found if record is not None}.values())
 
 
-class _Drafts(_Timeline):
+class _Drafts(_Timeline, frozen=True):
     """Doses of drafts, which add to each other."""
-
-    __slots__ = ()
 
     def _together(self, found: list[Stretch]) -> Dose | None:
         return _sum(stretch.dose for stretch in found)

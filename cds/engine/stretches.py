@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from cds.chart.dosage import Phase, Regimen
 from cds.chart.model import MedicationRecord
@@ -20,8 +21,7 @@ Dose = Quantity | Missing
 _UNTIMED = Missing("how long each dose is taken is not recorded")
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """Days of one dose. ``start`` None: always before; ``end`` None: goes on.
 
     Within one ``course`` what begins later replaces what began before it. ``standing``: the order

@@ -6,9 +6,10 @@ Everything uncertain is a range, so that a comparison answers yes, no or unknown
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+
+import msgspec
 
 from cds.values.amounts import AmountRange
 from cds.values.moment import DayRange, PartialDate, elapsed
@@ -18,20 +19,17 @@ from cds.values.truth import Truth, any_of
 FOREVER = DayRange(date.max, date.max)
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True):
     """A value that is not there; ``reason`` is a phrase for people."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Never:
+class Never(msgspec.Struct, frozen=True):
     """A day that does not exist (the end of something that never began): every test of it is no."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """An uncertain day; with ``first`` and ``last`` where instants are known."""
 
     days: DayRange
@@ -47,8 +45,7 @@ class Moment:
         return Moment(self.days + days)
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """A number between ``low`` and ``high``; ``unit`` is days, hours or "".
 
     An end that is ``open`` is itself left out.
@@ -61,15 +58,13 @@ class Count:
     high_open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """The words that hold for something: a status, the value sets a text is in."""
 
     words: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """The days from ``start`` (None: always before) to ``end`` (None: goes on), and why.
 
     ``assumed``: the end is only how long it is taken to last, nobody recorded that it ended.
@@ -93,8 +88,7 @@ class Span:
         return min(after, before)
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
+class Spans(msgspec.Struct, frozen=True):
     """Several spans of days."""
 
     spans: tuple[Span, ...]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.rulebook.model import (
     PSEUDO_CONCEPTS,
@@ -17,7 +19,7 @@ from cds.rulebook.model import (
     Sentence,
 )
 from cds.rulebook.reading import Author
-from cds.rulebook.syntax import Includes, Is, Path, names, paths, tests
+from cds.rulebook.syntax import Includes, Is, Path, names, nodes, paths
 from cds.rulebook.vocabulary import CALL, COVERAGE, MOMENTS, meaning_of, properties_of
 from cds.values.problem import Place
 
@@ -25,16 +27,14 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ALWAYS = frozenset({"always", "same-day", "look-back", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class _Scope:
+class _Scope(msgspec.Struct, frozen=True):
     """What the names of a sentence stand for."""
 
     facts: Mapping[str, str]
     lets: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Checker:
+class _Checker(msgspec.Struct, frozen=True):
     rulebook: Rulebook
     author: Author
     concepts: frozenset[str]
@@ -49,7 +49,7 @@ class _Checker:
 
     def expression(self, node: object, place: Place, scope: _Scope) -> None:
         lone = set()
-        for test in tests(node):
+        for test in nodes(node):
             if isinstance(test, Is):
                 self.words(test, place, scope)
             if isinstance(test, Is) and not test.value.field:
@@ -80,7 +80,9 @@ class _Checker:
             allowed = properties_of(kind, self.definition(kind))
             if path.field and path.field not in allowed:
                 what = f"a {kind} has no '{path.field}'"
-                self.author.error(place.right(path.column), what, ", ".join(sorted(allowed)), "name")
+                self.author.error(
+                    place.right(path.column), what, ", ".join(sorted(allowed)), "name"
+                )
             return
         known = scope.lets | MOMENTS | CALL | frozenset(self.rulebook.parameters)
         if path.field or path.name not in known:
@@ -185,7 +187,7 @@ class _Checker:
                 word
                 for sentence in (term.means, term.unsure)
                 if sentence is not None
-                for test in tests(sentence.test)
+                for test in nodes(sentence.test)
                 if isinstance(test, Is) and test.value.text == "it"
                 for word in test.words
                 if word in definition.terms

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from cds.rulebook.document import Node, read_document
 from cds.rulebook.model import Evidence, Rule, Rulebook
@@ -31,8 +32,7 @@ _SHORT_ID = re.compile(r"[A-Z]\d{2}")
 _MENTION = re.compile(r"(?<![\w.-])[A-Z]\d{2}(?![\w-]|\.\w)")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One statement of a source document, in the pack's own words.
 
     ``cites`` is what the document gives as its source; ``rests_on`` are ids of sources, inferred
@@ -51,8 +51,7 @@ class Statement:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(msgspec.Struct, frozen=True):
     """Where sources contradict each other: what about, how it is decided, how that is told."""
 
     id: str
@@ -65,16 +64,14 @@ class Dispute:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table of a page: rows as long as ``columns``."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     """A part of a page: text (``{parameter}`` stands for its value), a table, statements."""
 
     title: str
@@ -83,8 +80,7 @@ class Section:
     entries: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ThemePage:
+class ThemePage(msgspec.Struct, frozen=True):
     """A page that cards link to: its sections, the groups of rules and the disputes it is about."""
 
     id: str
@@ -100,13 +96,12 @@ class ThemePage:
         return (entry for section in self.sections for entry in section.entries)
 
 
-@dataclass(frozen=True, slots=True)
-class Knowledge:
+class Knowledge(msgspec.Struct, frozen=True):
     """All of a pack's `evidence/`; empty where there is no such folder."""
 
-    statements: Mapping[str, Statement] = field(default_factory=dict)
-    disputes: Mapping[str, Dispute] = field(default_factory=dict)
-    pages: Mapping[str, ThemePage] = field(default_factory=dict)
+    statements: Mapping[str, Statement] = msgspec.field(default_factory=dict)
+    disputes: Mapping[str, Dispute] = msgspec.field(default_factory=dict)
+    pages: Mapping[str, ThemePage] = msgspec.field(default_factory=dict)
 
 
 def read_knowledge(root: Path, author: Author) -> Knowledge:
@@ -253,8 +248,7 @@ def check_knowledge(knowledge: Knowledge, rulebook: Rulebook, author: Author) ->
         checker.rule(rule)
 
 
-@dataclass(frozen=True, slots=True)
-class _Checker:
+class _Checker(msgspec.Struct, frozen=True):
     knowledge: Knowledge
     rulebook: Rulebook
     author: Author

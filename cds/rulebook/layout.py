@@ -7,8 +7,9 @@ files that say the same have the same digest however they are laid out.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from cds.rulebook.definitions import DEFINITION_KEYS, PARAMETER_KEYS, PROFILE_KEYS, ROW_KEYS
 from cds.rulebook.model import KINDS
@@ -28,8 +29,7 @@ class Quotes(StrEnum):
     KEPT = "kept"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How the mappings at one place of a file are laid out.
 
     ``order`` is that of the keys that the format names; others follow as their author has them.
@@ -38,7 +38,7 @@ class Shape:
     """
 
     order: tuple[str, ...] = ()
-    fields: Mapping[str, Shape] = field(default_factory=dict)
+    fields: Mapping[str, Shape] = msgspec.field(default_factory=dict)
     each: Shape | None = None
     quotes: Quotes = Quotes.WORDS
     spaced: frozenset[str] = frozenset()

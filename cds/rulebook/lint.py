@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from cds.rulebook.document import Node
 from cds.rulebook.knowledge import check_knowledge, read_knowledge

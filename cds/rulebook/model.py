@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+import msgspec
+
 from cds.rulebook.source import Source
-from cds.rulebook.syntax import And, Is, Not, Or, Path, Test, Value, tests
+from cds.rulebook.syntax import And, Is, Not, Or, Path, Test, Value, nodes
 from cds.terminology.terminology import Terminology
 from cds.values.problem import Place
 
@@ -34,8 +36,7 @@ ATTRIBUTES = (
 PSEUDO_CONCEPTS = frozenset({"unresolved", "unclassified", "classified"})
 
 
-@dataclass(frozen=True, slots=True)
-class FactClause:
+class FactClause(msgspec.Struct, frozen=True):
     """``other: {medication: class-a, not: class-b, is: [current, drafted]}``.
 
     ``concepts`` are alternatives; ``terms`` are alternatives, ``also`` and ``where`` must hold too.
@@ -48,11 +49,10 @@ class FactClause:
     terms: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     where: tuple[Sentence, ...] = ()
-    place: Place = field(default_factory=Place)
+    place: Place = msgspec.field(default_factory=Place)
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(msgspec.Struct, frozen=True):
     """A test with the author's words and where they stand."""
 
     text: str
@@ -60,8 +60,7 @@ class Sentence:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Formula:
+class Formula(msgspec.Struct, frozen=True):
     """A computed value (``let``) with the author's words."""
 
     name: str
@@ -70,16 +69,14 @@ class Formula:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """The indicator of a card, and the sentence under which it has it."""
 
     indicator: Indicator
     sentence: Sentence
 
 
-@dataclass(frozen=True, slots=True)
-class SuggestionTemplate:
+class SuggestionTemplate(msgspec.Struct, frozen=True):
     """One offered action. ``target`` is the fact to update or delete, or the template to create."""
 
     action: Literal["create", "update", "delete"]
@@ -91,16 +88,14 @@ class SuggestionTemplate:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class LinkTemplate:
+class LinkTemplate(msgspec.Struct, frozen=True):
     """A link of a card: its label, and a page below the pack's address."""
 
     label: str
     page: str
 
 
-@dataclass(frozen=True, slots=True)
-class CardTemplate:
+class CardTemplate(msgspec.Struct, frozen=True):
     """What a rule's card says; ``{…}`` in its texts is filled from the facts."""
 
     levels: tuple[Level, ...]
@@ -115,8 +110,7 @@ class CardTemplate:
     links: tuple[LinkTemplate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """One source statement behind a rule, in our own words; ``statement`` is its id in the pack."""
 
     statement: str
@@ -128,15 +122,13 @@ class Evidence:
     beyond: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownPolicy:
+class UnknownPolicy(msgspec.Struct, frozen=True):
     """What a rule's unknown does: another rule speaks for it, or it is counted in silence."""
 
     defer: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One version of a rule: its date and what changed with it."""
 
     version: str
@@ -144,8 +136,7 @@ class Change:
     says: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One rule as its file says it, every sentence parsed, bound to one site."""
 
     id: str
@@ -185,8 +176,7 @@ class Rule:
         return tuple(re.split(", | and ", names)) if names else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """A number of the pack, with the reason for it; ``unit`` is days, hours, a UCUM unit or "".
 
     ``follows`` names another number that this one keeps its proportion to, unless it is set itself;
@@ -205,8 +195,7 @@ class Parameter:
     at_most: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceRow:
+class EvidenceRow(msgspec.Struct, frozen=True):
     """One line of the table that says what a record counts as; the first that matches decides.
 
     ``conditions`` pairs an attribute of the record with the words it may have; ``concepts`` limits
@@ -232,8 +221,7 @@ class EvidenceRow:
         return all(name != "resource" or resource in words for name, words in self.conditions)
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """What a class of fact brings along: look-back, washout, flags. First match wins."""
 
     concepts: tuple[str, ...]
@@ -243,8 +231,7 @@ class Profile:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """A clinical word: ``means`` decides; where ``unsure`` is yes the answer is unknown.
 
     ``answered`` words are about the call itself (its drafts): no source can leave them open.
@@ -264,13 +251,12 @@ class Term:
             return False
         return all(
             isinstance(test, Is) and test.value.text == "it.drafted"
-            for test in tests(self.means.test)
+            for test in nodes(self.means.test)
             if not isinstance(test, Not | And | Or | Path)
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """A word chosen by the first sentence that is yes (a dose band, an expectation)."""
 
     name: str
@@ -316,18 +302,16 @@ class KindDefinition:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(msgspec.Struct, frozen=True):
     """A rule whose finding leaves out another rule's about the ``same`` facts: no card, no line."""
 
     rule: str
     replaced: str
     same: tuple[str, ...]
-    place: Place = field(default_factory=Place)
+    place: Place = msgspec.field(default_factory=Place)
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemOrder:
+class ProblemOrder(msgspec.Struct, frozen=True):
     """Which of several findings about one thing becomes the card: ``by`` names what they share."""
 
     id: str
@@ -337,8 +321,7 @@ class ProblemOrder:
     replaces: tuple[Replacement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(msgspec.Struct, frozen=True):
     """Findings that become lines of a severer card's detail, within one answer."""
 
     speaking: frozenset[str]
@@ -347,16 +330,14 @@ class Suppression:
     silenced_groups: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Precedence:
+class Precedence(msgspec.Struct, frozen=True):
     """Which finding speaks: by problem the order of rules, and who silences whom."""
 
-    problems: Mapping[str, ProblemOrder] = field(default_factory=dict)
+    problems: Mapping[str, ProblemOrder] = msgspec.field(default_factory=dict)
     suppressions: tuple[Suppression, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pack:
+class Pack(msgspec.Struct, frozen=True):
     """What ``pack.yaml`` says of itself; ``date`` is that of its version.
 
     ``attributes`` names, by source attribute, the value sets whose entries are of that kind.
@@ -377,11 +358,10 @@ class Pack:
     funding: str = ""
     date: str = ""
     notice: str = ""
-    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rulebook:
+class Rulebook(msgspec.Struct, frozen=True, eq=False):
     """A whole pack, bound to a site's configuration; ``digest`` names both."""
 
     pack: Pack

@@ -6,10 +6,10 @@ import gc
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 import cds
 from cds.rulebook.bibliography import read_sources
@@ -54,8 +54,7 @@ def shipped_pack() -> Path:
     return inside if inside.is_dir() else package.parent / "rules"
 
 
-@dataclass(slots=True)
-class PackFiles:
+class PackFiles(msgspec.Struct):
     """The files of a pack by what they are, and a running digest of what they say.
 
     Layout and comments make no difference to it: `cds fmt` leaves it as it is.
@@ -63,7 +62,7 @@ class PackFiles:
 
     root: Path
     problems: list[Problem]
-    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    digest: hashlib._Hash = msgspec.field(default_factory=hashlib.sha256)
 
     def read(self, path: Path) -> Node | None:
         name = path.relative_to(self.root).as_posix()
@@ -139,8 +138,7 @@ def read_pack(
     return whole.at(site, problems, switched_off=switched_off) if whole is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class WholePack:
+class WholePack(msgspec.Struct, frozen=True):
     """A pack that was read and checked once and can be bound to any number of sites.
 
     ``rulebook`` has every rule and the pack's own numbers; ``digest`` is that of the files.

@@ -17,9 +17,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.rulebook import syntax
 from cds.values.quantity import read_unit
@@ -47,8 +49,7 @@ _UNITS = {"day": "days", "days": "days", "hour": "hours", "hours": "hours"}
 _END = "the end of the sentence"
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(msgspec.Struct, frozen=True):
     kind: str
     text: str
     column: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from cds.values.problem import Place
 
@@ -10,8 +10,7 @@ CONFIDENCE = ("good", "fair", "low")
 READ = ("full", "excerpts", "abstract", "title", "second hand")
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One publication; what the documents do not give is ""."""
 
     title: str
@@ -24,8 +23,7 @@ class Work:
     trial: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """One entry: ``cite`` is the short citation that cards carry.
 
     ``kind`` says what sort of document it is, ``confidence`` is one of CONFIDENCE and ``read`` one
@@ -39,4 +37,4 @@ class Source:
     read: str = ""
     works: tuple[Work, ...] = ()
     note: str = ""
-    place: Place = field(default_factory=Place)
+    place: Place = msgspec.field(default_factory=Place)

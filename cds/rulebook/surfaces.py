@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from cds.rulebook.knowledge import Dispute, Knowledge, ThemePage
 from cds.rulebook.model import Evidence, Rule, Rulebook
 from cds.rulebook.reading import Author
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
+class Surface(msgspec.Struct, frozen=True):
     """The rules and pages on which something stands, each once, in their order."""
 
     rules: tuple[str, ...] = ()
@@ -21,8 +21,7 @@ class Surface:
         return bool(self.rules or self.pages)
 
 
-@dataclass(frozen=True, slots=True)
-class Surfaces:
+class Surfaces(msgspec.Struct, frozen=True):
     """Surfaces by the id of a statement (or a source that speaks for itself), and of a source."""
 
     statements: Mapping[str, Surface]
@@ -30,10 +29,9 @@ class Surfaces:
     disputes: Mapping[str, Surface]
 
 
-@dataclass(slots=True)
-class _Count:
-    rules: dict[str, dict[str, None]] = field(default_factory=dict)
-    pages: dict[str, dict[str, None]] = field(default_factory=dict)
+class _Count(msgspec.Struct):
+    rules: dict[str, dict[str, None]] = msgspec.field(default_factory=dict)
+    pages: dict[str, dict[str, None]] = msgspec.field(default_factory=dict)
 
     def surfaces(self) -> dict[str, Surface]:
         names = dict.fromkeys([*self.rules, *self.pages])

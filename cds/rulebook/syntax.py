@@ -6,9 +6,10 @@ A test answers yes, no or unknown; a value is a date, an amount, a number of day
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal, get_args
+
+import msgspec
 
 Comparison = Literal["at least", "at most", "more than", "less than"]
 Direction = Literal["before", "after"]
@@ -16,8 +17,7 @@ Unit = Literal["days", "hours"]
 Pick = Literal["latest", "earliest", "largest", "smallest", "sum of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """A name, or a property of one: ``order``, ``order.end``, ``today``, a parameter's name."""
 
     name: str
@@ -29,8 +29,7 @@ class Path:
         return f"{self.name}.{self.field}" if self.field else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(msgspec.Struct, frozen=True):
     """A number with its unit: ``3 days`` or ``5 mg``."""
 
     value: Decimal
@@ -38,8 +37,7 @@ class Number:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(msgspec.Struct, frozen=True):
     """A value reckoned from two: ``order.start - 1 day``."""
 
     left: Value
@@ -47,16 +45,14 @@ class Arithmetic:
     right: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Picked:
+class Picked(msgspec.Struct, frozen=True):
     """``latest of`` / ``sum of`` a property over every fact of a name."""
 
     pick: Pick
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Elapsed:
+class Elapsed(msgspec.Struct, frozen=True):
     """``days from A to B`` (calendar days) or ``hours from A to B`` (elapsed)."""
 
     unit: Unit
@@ -67,24 +63,21 @@ class Elapsed:
 Value = Path | Number | Arithmetic | Picked | Elapsed
 
 
-@dataclass(frozen=True, slots=True)
-class Exists:
+class Exists(msgspec.Struct, frozen=True):
     """Whether there is such a fact: ``order``."""
 
     name: str
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class No:
+class No(msgspec.Struct, frozen=True):
     """Whether there is no such fact: ``no order``."""
 
     name: str
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(msgspec.Struct, frozen=True):
     """Whether a test holds of each fact of a name: ``every order is drafted``."""
 
     name: str
@@ -92,8 +85,7 @@ class Every:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(msgspec.Struct, frozen=True):
     """Whether there are enough facts of a name: ``at least 2 order``."""
 
     at_least: int
@@ -101,43 +93,37 @@ class Count:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(msgspec.Struct, frozen=True):
     """The opposite: ``not order is current``."""
 
     test: Test
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(msgspec.Struct, frozen=True):
     """Whether each test holds: ``order is current and order is drafted``."""
 
     tests: tuple[Test, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(msgspec.Struct, frozen=True):
     """Whether any test holds: ``order is current or order is recent``."""
 
     tests: tuple[Test, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CouldBe:
+class CouldBe(msgspec.Struct, frozen=True):
     """Yes unless it is known not to be: ``could be order is current``."""
 
     test: Test
 
 
-@dataclass(frozen=True, slots=True)
-class Unsure:
+class Unsure(msgspec.Struct, frozen=True):
     """Yes exactly while the test is unknown: ``unsure whether order is current``."""
 
     test: Test
 
 
-@dataclass(frozen=True, slots=True)
-class Is:
+class Is(msgspec.Struct, frozen=True):
     """``X is current`` or ``X.route is any of oral, buccal``."""
 
     value: Path
@@ -145,15 +131,13 @@ class Is:
     column: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class IsKnown:
+class IsKnown(msgspec.Struct, frozen=True):
     """Whether the record gives a value: ``order.dose is known``."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(msgspec.Struct, frozen=True):
     """``value is at most bound``."""
 
     value: Value
@@ -161,8 +145,7 @@ class Compared:
     bound: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(msgspec.Struct, frozen=True):
     """``value is 1 mg to 5 mg``: both ends included."""
 
     value: Value
@@ -170,8 +153,7 @@ class Between:
     high: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """``value is 1 to 10 days before anchor``: both ends included."""
 
     value: Value
@@ -182,8 +164,7 @@ class Window:
     anchor: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(msgspec.Struct, frozen=True):
     """``value is before anchor``."""
 
     value: Value
@@ -191,24 +172,21 @@ class Ordered:
     anchor: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Matches:
+class Matches(msgspec.Struct, frozen=True):
     """Whether two values have something in common: ``order.name matches other.name``."""
 
     left: Value
     right: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Includes:
+class Includes(msgspec.Struct, frozen=True):
     """``it.exposure includes today`` or ``it.topics includes word``."""
 
     value: Path
     element: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
+class Otherwise(msgspec.Struct, frozen=True):
     """The last line of a list of levels or labels: always yes."""
 
 
@@ -218,46 +196,50 @@ Test = (
 )  # fmt: skip
 
 
+def nodes(node: object) -> list[Test | Value]:
+    """Every test and value inside a test, a value or a tuple of them, itself first."""
+    found: list[Any] = []
+    _collect(node, found, ())
+    return found
+
+
+def _collect(node: object, found: list[Any], closed: tuple[type, ...]) -> None:
+    """Adds a node and what is in it, in reading order; of a ``closed`` one nothing inside."""
+    inside = _INSIDE.get(type(node))
+    if inside is not None:
+        found.append(node)
+        if not isinstance(node, closed):
+            for name in inside:
+                _collect(getattr(node, name), found, closed)
+    elif isinstance(node, tuple):
+        for item in node:
+            _collect(item, found, closed)
+
+
 def paths(node: object) -> list[Path]:
     """Every path that a test or value reads, in reading order."""
-    if isinstance(node, Path):
-        return [node]
-    if isinstance(node, tuple):
-        return [path for item in node for path in paths(item)]
-    slots: tuple[str, ...] = getattr(type(node), "__slots__", ())
-    return [path for slot in slots for path in paths(getattr(node, slot))]
+    return [item for item in nodes(node) if isinstance(item, Path)]
 
 
 def single_paths(node: object) -> list[Path]:
     """The paths that stand for one fact at a time: not those that a pick takes all of."""
-    if isinstance(node, Path):
-        return [node]
-    if isinstance(node, Picked):
-        return []
-    if isinstance(node, tuple):
-        return [path for item in node for path in single_paths(item)]
-    slots: tuple[str, ...] = getattr(type(node), "__slots__", ())
-    return [path for slot in slots for path in single_paths(getattr(node, slot))]
+    found: list[Any] = []
+    _collect(node, found, (Picked,))
+    return [item for item in found if isinstance(item, Path)]
 
 
 def names(node: object) -> list[tuple[str, int]]:
     """Every fact name that a test asks about by itself (``no X``, ``every X``, plain ``X``)."""
-    if isinstance(node, tuple):
-        return [name for item in node for name in names(item)]
-    found = []
-    if isinstance(node, Exists | No | Every | Count):
-        found.append((node.name, node.column))
-    slots: tuple[str, ...] = getattr(type(node), "__slots__", ())
-    return found + [name for slot in slots for name in names(getattr(node, slot))]
+    asking = (item for item in nodes(node) if isinstance(item, Exists | No | Every | Count))
+    return [(item.name, item.column) for item in asking]
 
 
-def tests(node: object) -> list[object]:
-    """Every test inside a test, itself included."""
-    if isinstance(node, tuple):
-        return [test for item in node for test in tests(item)]
-    slots: tuple[str, ...] = getattr(type(node), "__slots__", ())
-    found: list[object] = [node] if slots else []
-    return found + [test for slot in slots for test in tests(getattr(node, slot))]
+# The fields of each kind of node that hold others; what else they hold is text and numbers.
+_HOLDS = {"Test", "Value", "Path", "tuple[Test, ...]"}
+_INSIDE: dict[type, tuple[str, ...]] = {
+    kind: tuple(name for name, of in kind.__annotations__.items() if of in _HOLDS)
+    for kind in (*get_args(Test), *get_args(Value))
+}
 
 
 def spoken(node: object) -> str:

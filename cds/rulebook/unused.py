@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+
+import msgspec
 
 from cds.rulebook.document import Node
 from cds.rulebook.model import Parameter, Rulebook, Sentence
@@ -69,9 +70,9 @@ def _words(value: object) -> Iterator[str]:
     elif isinstance(value, Iterable):
         for item in value:
             yield from _words(item)
-    elif is_dataclass(value):
-        for part in fields(value):
-            yield from _words(getattr(value, part.name))
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _words(getattr(value, name))
 
 
 def _placeholders(node: Node | None) -> Iterator[str]:

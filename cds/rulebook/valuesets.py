@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from cds.rulebook.document import Node
 from cds.rulebook.model import KINDS
@@ -35,8 +36,7 @@ _RELATIONS = ("includes", "unless-with", "words-unless-coded")
 _LISTS = ("ingredients", "all-ingredients", *_RELATIONS, "releases")
 
 
-@dataclass(frozen=True, slots=True)
-class _Checker:
+class _Checker(msgspec.Struct, frozen=True):
     """One pack's value sets under check; ``sets`` are what the terminology makes of them."""
 
     author: Author

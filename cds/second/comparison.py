@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cds.engine.fact import Fact
 from cds.engine.finding import Review, Verdict
@@ -13,8 +14,7 @@ from cds.engine.value import render
 from cds.values.problem import Place, Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(msgspec.Struct, frozen=True):
     """One engine's verdict on a rule: what is compared, and its trace."""
 
     truth: str
@@ -45,8 +45,7 @@ class Side:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
+class Disagreement(msgspec.Struct, frozen=True):
     """One rule of which the engines say different things of one patient.
 
     ``network`` are the rows that the Rete network worked out, in words; ``facts`` every fact that

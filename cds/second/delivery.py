@@ -6,8 +6,9 @@ A fact is an index, a truth is 0, 1 or 2. Nothing else of a record leaves this p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
+
+import msgspec
 
 from cds.engine.binding import Scope
 from cds.engine.fact import Bound, Fact
@@ -32,14 +33,13 @@ class OversizeError(Exception):
     """The record gives more rows than the second engine is given for one patient."""
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(msgspec.Struct):
     """Rows of one sheet. ``facts`` are in the order of their indices."""
 
     sheet: Sheet
     meanings: Meanings
-    facts: list[Fact] = field(default_factory=list)
-    _ids: dict[Fact, int] = field(default_factory=dict)
+    facts: list[Fact] = msgspec.field(default_factory=list)
+    _ids: dict[Fact, int] = msgspec.field(default_factory=dict)
     _rows: int = 0
 
     def id(self, fact: Fact) -> int:

@@ -8,11 +8,11 @@ cell.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """A limit that a column keeps: at least, or at most, a value."""
 
     column: int
@@ -20,8 +20,7 @@ class Bound:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """There is a row of a table for these names; of each group of limits one is kept."""
 
     table: int
@@ -29,46 +28,40 @@ class Row:
     limits: tuple[tuple[Bound, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(msgspec.Struct, frozen=True):
     """Each part holds; true without parts."""
 
     parts: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(msgspec.Struct, frozen=True):
     """A part holds; false without parts."""
 
     parts: tuple[Formula, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(msgspec.Struct, frozen=True):
     """Something that the name can stand for makes the inner formula hold."""
 
     name: str
     inner: Formula
 
 
-@dataclass(frozen=True, slots=True)
-class Without:
+class Without(msgspec.Struct, frozen=True):
     """Nothing that the name can stand for makes the inner formula hold."""
 
     name: str
     inner: Formula
 
 
-@dataclass(frozen=True, slots=True)
-class Enough:
+class Enough(msgspec.Struct, frozen=True):
     """At least ``number`` rows (two or more) are there."""
 
     number: int
     row: Row
 
 
-@dataclass(frozen=True, slots=True)
-class Fewer:
+class Fewer(msgspec.Struct, frozen=True):
     """Fewer than ``number`` rows are there."""
 
     number: int

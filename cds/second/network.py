@@ -7,7 +7,8 @@ something is not there waits for a *go* row, which comes when all that it asks a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from cds.second.formula import (
     All,
@@ -32,8 +33,7 @@ class InexpressibleError(Exception):
     """A rule that the second engine cannot judge; the text says which clause, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Production:
+class Production(msgspec.Struct, frozen=True):
     """Adds a row of ``table`` for every match; ``number`` above 1: that many rows of one kind."""
 
     table: int
@@ -58,17 +58,16 @@ class Tables:
         return self._last
 
 
-@dataclass(slots=True)
-class Builder:
+class Builder(msgspec.Struct):
     """Turns formulas into productions. ``ranges`` has for every name the rows it can stand for."""
 
     tables: Tables
-    ranges: dict[str, Row] = field(default_factory=dict)
-    productions: list[Production] = field(default_factory=list)
-    meaning: dict[int, Formula] = field(default_factory=dict)
-    _go: dict[int, int] = field(default_factory=dict)
-    _stratum: dict[int, int] = field(default_factory=dict)
-    _cells: dict[Formula, Row] = field(default_factory=dict)
+    ranges: dict[str, Row] = msgspec.field(default_factory=dict)
+    productions: list[Production] = msgspec.field(default_factory=list)
+    meaning: dict[int, Formula] = msgspec.field(default_factory=dict)
+    _go: dict[int, int] = msgspec.field(default_factory=dict)
+    _stratum: dict[int, int] = msgspec.field(default_factory=dict)
+    _cells: dict[Formula, Row] = msgspec.field(default_factory=dict)
 
     @property
     def go(self) -> tuple[int, ...]:

@@ -6,9 +6,11 @@ import atexit
 import threading
 from collections import OrderedDict
 from collections.abc import Container
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.chart.model import Chart
 from cds.engine.finding import Review
@@ -27,8 +29,7 @@ ENGINES: tuple[Engine, ...] = ("reference", "durable", "both")
 _MOST_CHILDREN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(msgspec.Struct, frozen=True):
     """A review, and what the other engine says differently."""
 
     review: Review

@@ -8,7 +8,8 @@ network's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from cds.engine.agenda import Agenda
 from cds.rulebook import syntax
@@ -19,8 +20,7 @@ from cds.second.planes import Planes, Sheets, Word, limited
 from cds.second.spoken import Speaker
 
 
-@dataclass(frozen=True, slots=True)
-class ClausePlan:
+class ClausePlan(msgspec.Struct, frozen=True):
     """How one clause binds. ``sheets`` are the rows about a candidate, ``others`` the tables of the
     names that its own conditions speak of; ``lower`` and ``upper`` those of what it (surely) binds.
     """
@@ -33,8 +33,7 @@ class ClausePlan:
     upper: int
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """One way to judge a rule: for each of the things that it is about, or while one is lacking."""
 
     sheets: Sheets
@@ -42,8 +41,7 @@ class Part:
     go: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RulePlan:
+class RulePlan(msgspec.Struct, frozen=True):
     """A rule's clauses and conclusions.
 
     ``each`` is judged for what the rule is about: ``lower`` and ``upper`` get a row for each
@@ -65,8 +63,7 @@ class RulePlan:
         return self.agenda.rule
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """A whole rulebook; ``meaning`` says of the network's own rows what they stand for."""
 
     rules: Mapping[str, RulePlan]
@@ -75,16 +72,15 @@ class Plan:
     meaning: Mapping[int, tuple[str, str]]
 
 
-@dataclass(slots=True)
-class Planner:
+class Planner(msgspec.Struct):
     """Collects the plans of a rulebook's rules."""
 
-    tables: Tables = field(default_factory=Tables)
-    rules: dict[str, RulePlan] = field(default_factory=dict)
-    clauses: dict[object, ClausePlan] = field(default_factory=dict)
-    productions: list[Production] = field(default_factory=list)
-    outputs: set[int] = field(default_factory=set)
-    meaning: dict[int, tuple[str, str]] = field(default_factory=dict)
+    tables: Tables = msgspec.field(default_factory=Tables)
+    rules: dict[str, RulePlan] = msgspec.field(default_factory=dict)
+    clauses: dict[object, ClausePlan] = msgspec.field(default_factory=dict)
+    productions: list[Production] = msgspec.field(default_factory=list)
+    outputs: set[int] = msgspec.field(default_factory=set)
+    meaning: dict[int, tuple[str, str]] = msgspec.field(default_factory=dict)
 
     def plan(self) -> Plan:
         return Plan(self.rules, tuple(self.productions), frozenset(self.outputs), self.meaning)

@@ -7,7 +7,9 @@ can stand for is either one (a fact that the finding is about, or that ``every``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.rulebook import syntax
 from cds.rulebook.vocabulary import CALL
@@ -29,8 +31,7 @@ from cds.second.network import MAX_COLUMNS, MAX_NAMES, InexpressibleError, Table
 NO, UNKNOWN, YES = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(msgspec.Struct, frozen=True):
     """A test on values, judged before: of the facts of ``names``, with the computed ``lets``."""
 
     test: syntax.Test
@@ -38,15 +39,13 @@ class Leaf:
     lets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(msgspec.Struct, frozen=True):
     """Whether silence about a name is no answer."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """Whether a fact is of a concept or, else, is what a word of the pack says."""
 
     text: str
@@ -56,15 +55,14 @@ class Word:
 Column = Leaf | Unanswered | Word
 
 
-@dataclass(slots=True)
-class Sheets:
+class Sheets(msgspec.Struct):
     """The tables of what is judged before: by the names that a row is about, columns of truths."""
 
     tables: Tables
-    columns: dict[int, list[Column]] = field(default_factory=dict)
-    names: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    _open: dict[tuple[str, ...], int] = field(default_factory=dict)
-    _places: dict[object, tuple[int, int]] = field(default_factory=dict)
+    columns: dict[int, list[Column]] = msgspec.field(default_factory=dict)
+    names: dict[int, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    _open: dict[tuple[str, ...], int] = msgspec.field(default_factory=dict)
+    _places: dict[object, tuple[int, int]] = msgspec.field(default_factory=dict)
 
     def table(self, names: tuple[str, ...]) -> int:
         """A table with room for a column about these names."""
@@ -88,8 +86,7 @@ class Sheets:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Planes:
+class Planes(msgspec.Struct, frozen=True):
     """Translates the tests of one rule (or of one clause's conditions).
 
     ``single`` has for a name that stands for one fact the row that says how surely it is bound

@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -30,8 +29,7 @@ class ChildError(Exception):
     """No answer came for a patient, nor from a second child; the text says how it ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How long one patient, and the start, may take (seconds); after how many patients, or at what
     size (bytes), the child is replaced.
     """

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.terminology.system import Systems
 
 
-@dataclass(frozen=True, slots=True)
-class FormError:
+class FormError(msgspec.Struct, frozen=True):
     """What is wrong with a code, and what would be accepted."""
 
     what: str
@@ -108,8 +108,7 @@ def _shape(name: str, pattern: str, accepted: str) -> Callable[[str], FormError 
     return check
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """How a system's codes are checked, and the beginnings of codes; None: it has no hierarchy."""
 
     code: Callable[[str], FormError | None]

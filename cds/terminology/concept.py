@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+import msgspec
 
 from cds.values.quantity import Quantity
 
@@ -88,8 +89,7 @@ class Certainty(StrEnum):
 _RANKS = {certainty: rank for rank, certainty in enumerate(Certainty)}
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """One value set that a concept is in; ``evidence`` is a phrase for people."""
 
     valueset: str
@@ -97,8 +97,7 @@ class Match:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ingredient:
+class Ingredient(msgspec.Struct, frozen=True):
     """One ingredient. ``strength`` is per ``per``, or per dose unit when ``per`` is None."""
 
     name: str
@@ -106,8 +105,7 @@ class Ingredient:
     per: Quantity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(msgspec.Struct, frozen=True):
     """What a product's name says; "" where it says nothing. ``name`` is as written.
 
     ``release`` is "extended", "patch", "depot" or "".
@@ -122,8 +120,7 @@ class Product:
     pack: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(msgspec.Struct, frozen=True):
     """What a concept is: its value sets, sorted by id, and the product that its words name.
 
     ``name`` is the best wording for people. ``readable`` is False when nothing says what it is

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.terminology.text import Negations, fold, strings
 
@@ -17,8 +19,7 @@ def key_of(phrase: str) -> str:
     return " ".join(_WORD.findall(fold(phrase)))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What one phrase of a product's name means; a phrase may stand in several tables."""
 
     ingredient: str = ""
@@ -86,7 +87,7 @@ class Lexicon:
 
     def _add(self, key: str, **what: object) -> None:
         if key:
-            self._entries[key] = replace(self._entries.get(key, _NOTHING), **what)  # type: ignore[arg-type]
+            self._entries[key] = replace(self._entries.get(key, _NOTHING), **what)
 
     def _add_ingredients(self, names: Iterable[str]) -> None:
         keys = {key_of(name) for name in names}

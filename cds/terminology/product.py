@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from cds.terminology.concept import Ingredient, Product
 from cds.terminology.lexicon import Entry, Lexicon

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+import msgspec
 
 from cds.terminology.lexicon import Entry, Lexicon
 from cds.terminology.strength import (
@@ -29,8 +30,7 @@ SEGMENT = " / "
 _LOOSE_MARKS = {"/": SEGMENT, "-": _DASH}
 
 
-@dataclass(slots=True)
-class Found:
+class Found(msgspec.Struct):
     """Ingredients named at one place, by their own name or, if ``brand`` is said, by a brand."""
 
     names: tuple[str, ...]
@@ -39,8 +39,7 @@ class Found:
     brand: str = ""
 
 
-@dataclass(slots=True)
-class Segment:
+class Segment(msgspec.Struct):
     """What stands between two " / ": the ingredients, their strengths, and other words.
 
     ``named`` are the positions of words that may be the name of a drug that is in no table.
@@ -48,15 +47,14 @@ class Segment:
     combination of which not every part is known.
     """
 
-    found: list[Found] = field(default_factory=list)
-    strengths: list[Strength] = field(default_factory=list)
-    named: list[int] = field(default_factory=list)
+    found: list[Found] = msgspec.field(default_factory=list)
+    strengths: list[Strength] = msgspec.field(default_factory=list)
+    named: list[int] = msgspec.field(default_factory=list)
     combined: bool = False
     partial: bool = False
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(msgspec.Struct):
     """The parts of one name. ``joins[i]`` is the mark before ``words[i]``: "-" and "/" are glue.
 
     ``known[i]`` is False for a word that no table has; ``negated``: an ingredient was taken back.
@@ -66,7 +64,7 @@ class Scan:
     joins: list[str]
     known: list[bool]
     segments: list[Segment]
-    forms: list[Entry] = field(default_factory=list)
+    forms: list[Entry] = msgspec.field(default_factory=list)
     negated: bool = False
 
     @property

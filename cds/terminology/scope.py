@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.terminology.lexicon import Lexicon
 from cds.terminology.text import Negations, PhraseIndex, Words, normalise
@@ -16,8 +17,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Phrases:
+class _Phrases(msgspec.Struct, frozen=True):
     """A half of the phrase table: for each normalised phrase, the sets that list it."""
 
     listed: Mapping[str, tuple[str, ...]]

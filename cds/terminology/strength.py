@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.values.quantity import Quantity, read_unit
 
@@ -15,16 +17,14 @@ _CUSTOMARY_UNIT = "mg"
 _ACTIVITIES = frozenset({"U", "kU", "[iU]", "k[iU]", "m[iU]", "meq", "mol", "mmol", "umol"})
 
 
-@dataclass(frozen=True, slots=True)
-class Strength:
+class Strength(msgspec.Struct, frozen=True):
     """An amount per ``per``, or per dose unit when ``per`` is None."""
 
     amount: Quantity
     per: Quantity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Strengths:
+class Strengths(msgspec.Struct, frozen=True):
     """What was read at one place: the strengths in order, and the words they take."""
 
     found: tuple[Strength, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from cds.terminology.agreement import agreed_product, is_clear
 from cds.terminology.concept import (
@@ -37,8 +38,7 @@ _OWN_NEGATIONS = frozenset({"allergy"})
 Data = Mapping[str, Mapping[str, object]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wording:
+class _Wording(msgspec.Struct, frozen=True):
     """Words of a concept, what a match by them is worth, and the product they name."""
 
     text: str
@@ -47,8 +47,7 @@ class _Wording:
     product: Product | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Coded:
+class _Coded(msgspec.Struct, frozen=True):
     """A code that is in a set, with the display that the pack gives for it."""
 
     label: str

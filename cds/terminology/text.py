@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 # Longer texts are cut: nothing clinical is named on page five of a coded field.
 _LONGEST_TEXT = 20_000
@@ -29,8 +30,7 @@ def fold(text: str) -> str:
     return "".join(char for char in folded if not unicodedata.combining(char))
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """Folded words in order; ``breaks`` are the positions before which a clause ends."""
 
     words: tuple[str, ...]
@@ -56,8 +56,7 @@ def normalise(text: str) -> str:
     return " ".join(read_words(text).words)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True):
     """A phrase found at the words ``start`` up to and without ``end``."""
 
     phrase: str
@@ -139,8 +138,7 @@ def _carried(places: Iterable[int], begins: set[int], breaks: frozenset[int]) ->
         yield on
 
 
-@dataclass(frozen=True, slots=True)
-class Negated:
+class Negated(msgspec.Struct, frozen=True):
     """For each position between words: does a negation reach what begins, or what ends, there?"""
 
     following: tuple[bool, ...]

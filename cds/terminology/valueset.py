@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.terminology.text import normalise, strings
 
@@ -19,8 +20,7 @@ SYSTEM_KEYS = ("codes", "length", "prefixes", "ranges", "except")
 PATTERN_KEYS = ("any", "unless")
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRange:
+class CodeRange(msgspec.Struct, frozen=True):
     """Codes of one length and kind from ``low`` to ``high``, both included."""
 
     low: str
@@ -32,8 +32,7 @@ class CodeRange:
         return same and self.low <= code <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRules:
+class CodeRules(msgspec.Struct, frozen=True):
     """The codes of one system that are in a set; keys are folded by `fold_code`.
 
     ``length``, if not 0, is the only length of code that a prefix or range matches.
@@ -60,16 +59,14 @@ class CodeRules:
         return not any(gap.holds(code) for gap in self.exceptions)
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(msgspec.Struct, frozen=True):
     """Phrases or shapes that put a text in a set, ``unless`` one of those stands in it too."""
 
     any: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ValueSet:
+class ValueSet(msgspec.Struct, frozen=True):
     """One set of a pack, as its data file says it; ingredient names are as written there.
 
     A product is in it with any of ``ingredients``, or with all of ``all_ingredients``; either way

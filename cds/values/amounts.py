@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from cds.values.quantity import Quantity, render_number
 
@@ -11,8 +12,7 @@ _INFINITE = Decimal("Infinity")
 _LEAST, _MOST = -_INFINITE, _INFINITE
 
 
-@dataclass(frozen=True, slots=True)
-class AmountRange:
+class AmountRange(msgspec.Struct, frozen=True):
     """An amount from ``low`` to ``high`` in one unit; infinite where it has no such end.
 
     An end that is ``open`` is itself left out: more than 60, not 60.

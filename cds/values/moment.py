@@ -6,11 +6,12 @@ FHIR R4 date, dateTime and instant: https://hl7.org/fhir/R4/datatypes.html#dateT
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import IntEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from cds.values.truth import Truth
 
@@ -42,8 +43,7 @@ class Precision(IntEnum):
     INSTANT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class DayRange:
+class DayRange(msgspec.Struct, frozen=True):
     """An uncertain calendar day: one of those from ``earliest`` to ``latest``, both included.
 
     Two ranges are taken as independent of each other, so an uncertain day compared with itself is
@@ -98,8 +98,7 @@ class DayRange:
         return (other.earliest - self.latest).days, (other.latest - self.earliest).days
 
 
-@dataclass(frozen=True, slots=True)
-class PartialDate:
+class PartialDate(msgspec.Struct, frozen=True):
     """A date as written, and the moments that it may mean.
 
     ``first`` and ``last`` are aware, in the site's zone, both included; of an instant they are the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -43,8 +42,7 @@ class Place(msgspec.Struct, frozen=True, order=True):
         return ": ".join(part for part in (spot, self.resource) if part)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, order=True):
     """One thing that is wrong, in the order in which problems are shown: by place."""
 
     where: Place

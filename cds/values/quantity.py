@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
+
+import msgspec
 
 Dimension = Literal["mass", "volume", "time", "count", "other"]
 
@@ -179,8 +180,7 @@ _PLAIN_NAMES: Mapping[str, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(msgspec.Struct, frozen=True):
     """An amount in a canonical unit.
 
     ``unit`` is a UCUM code, ``1`` for what is counted, or a unit of no known dimension as written.
@@ -254,8 +254,7 @@ def _measure(unit: str) -> tuple[str, Decimal] | None:
     return f"{upper[0]}/{lower[0]}", _EXACT.divide(upper[1], lower[1])
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(msgspec.Struct, frozen=True):
     """An amount per amount, such as a strength of 1 mg per 1 mL."""
 
     numerator: Quantity

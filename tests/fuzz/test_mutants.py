@@ -9,12 +9,12 @@ import json
 import os
 import random
 from contextlib import redirect_stdout, suppress
-from dataclasses import replace
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cds.audit.run import Options, audit
 from cds.authoring.check import check_inputs

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from msgspec.structs import replace
 
 from cds.cards.answer import response
 from cds.cards.judge import Setting, judge, read_input

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cds.authoring.expectation import Expectation
 from cds.authoring.scenario import Runner, Scenario, read_suite

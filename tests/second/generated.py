@@ -6,10 +6,11 @@ Chance is an argument, so that Hypothesis can hold it and a failing number can b
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from cds.cards.judge import read_input
 from cds.chart.model import Chart, Coverage

@@ -9,10 +9,10 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cds.cards.judge import judge, read_input
 from cds.chart.model import Chart

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from cds.authoring.mutation.book import Book
 from cds.authoring.mutation.mutant import Mutant
@@ -19,8 +20,7 @@ _KEYS = ("in", "clause", "change", "because")
 Key = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(msgspec.Struct, frozen=True):
     """Why a mutant survives: the mutant's key, the reason, where it is written."""
 
     key: Key

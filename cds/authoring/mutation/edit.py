@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from cds.rulebook.document import Node
 from cds.values.problem import Place
@@ -12,8 +13,7 @@ Steps = tuple[str | int, ...]
 """The way to a node: keys of mappings and positions in lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True):
     """What becomes of the node that the steps lead to; None leaves it out."""
 
     steps: Steps
@@ -75,8 +75,7 @@ def entries_at(root: Node, *steps: str | int) -> list[tuple[Steps, str, Node]]:
     return [((*steps, key), key, item) for key, item in found.mapping.items()]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """One file of a pack: its name within the pack, its document, its lines as they are written."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from cds.authoring.mutation.edit import Edit, Page, Steps
 from cds.engine.observation import Part
@@ -13,8 +14,7 @@ from cds.values.problem import Place
 DROPPED = "(dropped)"
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
+class Mutant(msgspec.Struct, frozen=True):
     """The change, where it stands, and what of the rulebook a scenario must use to notice it.
 
     ``owner`` is a rule's id, or what else it is in: ``definitions/medication``, ``precedence``;
@@ -49,8 +49,7 @@ class Mutant:
         return self.place, self.clause, self.change
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True):
     """Makes mutants of one page for one owner."""
 
     page: Page

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.authoring.certainty import Certainty
 from cds.authoring.certainty import Names as Known
@@ -20,8 +22,7 @@ from cds.rulebook.syntax import Otherwise
 _NEXT_INDICATOR = {"info": "warning", "warning": "critical", "critical": "warning"}
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(msgspec.Struct, frozen=True):
     """Writes the mutants of sentences and clauses; ``known`` are the names of the sentences.
 
     Unknown is turned to no where a test can be unknown.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from cds.authoring.mutation.mutant import Mutant
 from cds.authoring.mutation.trial import Trial
@@ -19,8 +20,7 @@ _CHUNK = 4
 _trials: list[tuple[Trial, Sequence[Mutant]]] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(msgspec.Struct, frozen=True):
     """Which mutants some scenario fails on, which none; each by place."""
 
     killed: tuple[Mutant, ...]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Generic, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.rulebook import syntax
 from cds.rulebook.syntax import spoken
@@ -27,8 +29,7 @@ _OTHER_WAY = {"at most": 1, "less than": -1, "at least": -1, "more than": 1}
 _WHOLE = frozenset({"", "days", "hours", "a"})
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(msgspec.Struct, frozen=True):
     """What the words of a sentence stand for.
 
     ``sets`` are names of several facts; ``numbers`` those of the pack's parameters, which are
@@ -43,8 +44,7 @@ class Names:
 N = TypeVar("N", bound=syntax.Test | syntax.Value)
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[N]):
+class Change(msgspec.Struct, Generic[N], frozen=True):
     """A changed test or value, with the words that are replaced and where in the sentence."""
 
     node: N

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from cds.authoring.expectation import failures
 from cds.authoring.mutation.book import Book
@@ -34,8 +36,7 @@ from cds.values.problem import Problem
 _READS = frozenset({"understood"})
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """A scenario that passes, as it was judged: what came of it, and what it made use of."""
 
     scenario: Scenario
@@ -53,8 +54,7 @@ class Case:
     findings: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A scenario that fails as the pack is: it can show nothing of any mutant."""
 
     scenario: Scenario
