@@ -95,7 +95,7 @@ class Tally(msgspec.Struct):
 
     def merge(self, other: Tally) -> None:
         """Adds the counts of a later chunk."""
-        for name in self.__dataclass_fields__:
+        for name in self.__struct_fields__:
             ours, theirs = getattr(self, name), getattr(other, name)
             if isinstance(ours, Counter):
                 ours.update(theirs)

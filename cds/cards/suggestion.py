@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
+
 from cds.cards.markdown import clean
 from cds.cards.model import Action, Suggestion, is_relative_reference
 from cds.cards.template import fill
@@ -16,6 +18,7 @@ from cds.chart.timing import days_in, read_number
 from cds.engine.finding import Finding, Review
 from cds.engine.value import Moment, Value
 from cds.rulebook.model import Rulebook, SuggestionTemplate
+from cds.values.moment import DayRange
 from cds.values.quantity import Quantity
 
 
@@ -25,9 +28,10 @@ def suggestions(
     """The offers of a finding that have something to act on."""
     found = []
     for number, offer in enumerate(finding.offers):
-        actions = _actions(offer, finding, review, rulebook)
+        settled = _settled(finding, offer)
+        actions = _actions(offer, settled, review, rulebook)
         if actions:
-            label = clean(fill(offer.label, finding, rulebook, name_limit=40))
+            label = clean(fill(offer.label, settled, rulebook, name_limit=40))
             uuid = str(uuid5(card_uuid, f"suggestion {number}"))
             found.append(
                 Suggestion(
@@ -38,6 +42,19 @@ def suggestions(
                 )
             )
     return tuple(found)
+
+
+def _settled(finding: Finding, offer: SuggestionTemplate) -> Finding:
+    """The finding with each uncertain day that the offer sets as the one that it is set to.
+
+    That is the last which it can be: an offer must not set a day that may be too early.
+    """
+    days = {
+        word: Moment(DayRange.of(value.days.latest))
+        for word in offer.set.values()
+        if isinstance(value := finding.lets.get(word), Moment) and not value.days.certain
+    }
+    return replace(finding, lets={**finding.lets, **days}) if days else finding
 
 
 def _actions(

@@ -5,7 +5,7 @@ It judges by the same compiled sentences as the evaluator, so what is explained 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from cds.engine.binding import Scope
 from cds.engine.expression import Expression
@@ -57,6 +57,26 @@ class Explanation:
             case _:
                 return self._leaf(test, scope, truth, text)
 
+    def reasons(self, test: object, scope: Scope) -> tuple[str, ...]:
+        """What is missing of a test, as its trace has it, without the trace."""
+        return tuple(dict.fromkeys(self._reasons(test, scope)))
+
+    def _reasons(self, test: object, scope: Scope) -> Iterator[str]:
+        match test:
+            case syntax.And(tests) | syntax.Or(tests):
+                for item in tests:
+                    yield from self._reasons(item, scope)
+            case syntax.Not(inner) | syntax.CouldBe(inner) | syntax.Unsure(inner):
+                yield from self._reasons(inner, scope)
+            case syntax.Every(name=name, test=inner):
+                if self._expression.truth(test, scope) is Truth.UNKNOWN:
+                    yield from scope.unanswered.get(name, ())
+                for bound in scope.bounds(name):
+                    yield from self._reasons(inner, scope.narrowed(name, bound))
+            case _:
+                truth = self._expression.truth(test, scope)
+                yield from self._missing(test, scope, truth)
+
     def _leaf(self, test: object, scope: Scope, truth: Truth, text: str) -> Step:
         asked, paths = self._names_in(test)
         names = dict.fromkeys((*asked, *(path.name for path in paths)))
@@ -65,7 +85,7 @@ class Explanation:
             dict.fromkeys(str(source) for bound in bounds for source in bound.fact.sources)
         )
         values = self._values(test, scope)
-        missing = self._missing(test, scope, truth, bounds)
+        missing = self._missing(test, scope, truth)
         return Step(text or syntax.spoken(test), truth, (), sources, values, missing)
 
     def _values(self, test: object, scope: Scope) -> tuple[str, ...]:
@@ -83,9 +103,7 @@ class Explanation:
                 found += [f"not so: {_state(fact)}" for fact in self._passed_over(clause, scope)]
         return tuple(dict.fromkeys(found))
 
-    def _missing(
-        self, test: object, scope: Scope, truth: Truth, bounds: list[Bound]
-    ) -> tuple[str, ...]:
+    def _missing(self, test: object, scope: Scope, truth: Truth) -> tuple[str, ...]:
         """Plain reasons why the answer is unknown (also of a test that asks for just that)."""
         if truth is not Truth.UNKNOWN:
             return ()
@@ -102,10 +120,10 @@ class Explanation:
         for name in (*names, *(path.name for path in paths)):
             found += scope.unanswered.get(name, ())
         if isinstance(test, syntax.Is) and not test.value.field:
-            for bound in bounds:
+            for bound in scope.bounds(test.value.name):
                 found += self._unsure_of(bound.fact, test.words, scope)
         if isinstance(test, syntax.Exists | syntax.No):
-            for bound in bounds:
+            for bound in scope.bounds(test.name):
                 found += self._doubts_of(bound, scope.clauses.get(test.name), scope)
         return tuple(dict.fromkeys(found))
 
@@ -132,7 +150,7 @@ class Explanation:
         for condition in clause.where:
             if self._expression.truth(condition.test, inner) is not Truth.UNKNOWN:
                 continue
-            found += self.explain(condition.test, inner).reasons()
+            found += self.reasons(condition.test, inner)
             names, paths = self._names_in(condition.test)
             for other in sorted({*names, *(path.name for path in paths)} - {clause.name}):
                 for bound in inner.bounds(other):

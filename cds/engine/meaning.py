@@ -26,7 +26,8 @@ class Meanings(Lexicon):
 
     def __init__(self, rulebook: Rulebook) -> None:
         self.expression = Expression(self.is_word)
-        self.explain = Explanation(self.expression, self.passed_over).explain
+        self.explanation = Explanation(self.expression, self.passed_over)
+        self.explain = self.explanation.explain
         self.become(rulebook)
 
     def become(self, rulebook: Rulebook) -> None:
@@ -103,9 +104,9 @@ class Meanings(Lexicon):
         unsure = Truth.NO if term.unsure is None else self.expression.truth(term.unsure.test, scope)
         if term.unsure is not None and unsure is Truth.YES:
             return (f"{fact.name}: {term.because or term.unsure.text}",)
-        inner = self.explain(term.means.test, scope).reasons()
+        inner = self.explanation.reasons(term.means.test, scope)
         if term.unsure is not None and unsure is Truth.UNKNOWN:
-            inner = (*self.explain(term.unsure.test, scope).reasons(), *inner)
+            inner = (*self.explanation.reasons(term.unsure.test, scope), *inner)
         return inner or ((f"{fact.name}: {term.because}",) if term.because else ())
 
     # -- labels and profiles ----------------------------------------------------------------------
@@ -118,7 +119,7 @@ class Meanings(Lexicon):
             if truth is Truth.YES:
                 return Words(frozenset({word}))
             if truth is Truth.UNKNOWN:
-                reasons = self.explain(sentence.test, scope).reasons()
+                reasons = self.explanation.reasons(sentence.test, scope)
                 return Missing("; ".join(reasons) or f"the {label} of {fact.name} is not known")
         return Missing(f"no {label} fits {fact.name}")
 

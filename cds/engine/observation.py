@@ -86,7 +86,8 @@ class _Meanings(Meanings):
         super().__init__(rulebook)
         self._log = log
         self.expression = _Expression(self, log)
-        self.explain = Explanation(self.expression, self.passed_over).explain
+        self.explanation = Explanation(self.expression, self.passed_over)
+        self.explain = self.explanation.explain
 
     def term(self, term: Term, sheet: Sheet, fact: Fact) -> Truth:
         truth = super().term(term, sheet, fact)

@@ -124,7 +124,7 @@ class Evaluator:
             strongest = max(strongest, truth)
             if truth is Truth.UNKNOWN:
                 undecided = True
-                missing |= dict.fromkeys(self._trace(agenda, base, scope, truth).why_unknown())
+                missing |= dict.fromkeys(self._why(agenda, base, scope))
             if truth is Truth.YES:
                 finding = self._finding(rule, scope, self._trace(agenda, base, scope, truth))
                 if _is_selected(finding, base.sheet.hook) and not (
@@ -143,7 +143,7 @@ class Evaluator:
         It stays no where one of its tests is no whatever was not seen.
         """
         explain = partial(self._explain_gates, agenda, base)
-        missing = explain()[0].why_unknown() if gate is Truth.UNKNOWN else ()
+        missing = self._why_no_subject(agenda, base) if gate is Truth.UNKNOWN else ()
         return Verdict(agenda.rule, gate, (), missing, gate is Truth.UNKNOWN, explain)
 
     def _gated(self, agenda: Agenda, base: Scope) -> Truth:
@@ -189,6 +189,22 @@ class Evaluator:
             scope.lets[let.name] = self.meanings.expression.value(let.value, scope)
 
     # -- why --------------------------------------------------------------------------------------
+
+    def _why(self, agenda: Agenda, base: Scope, scope: Scope) -> tuple[str, ...]:
+        """Why a rule is unknown; where nobody can say, the clauses that are open."""
+        self._prepare(agenda, agenda.others, base, scope)
+        if not scope.lets:
+            self._compute(agenda.rule, scope)
+        reasons = self.meanings.explanation.reasons
+        found = [reason for item in agenda.rule.when for reason in reasons(item.test, scope)]
+        return tuple(found) or self._trace(agenda, base, scope, Truth.UNKNOWN).why_unknown()
+
+    def _why_no_subject(self, agenda: Agenda, base: Scope) -> tuple[str, ...]:
+        """Why it is unknown whether there is what a rule is about."""
+        reasons = self.meanings.explanation.reasons
+        names = dict.fromkeys((*agenda.rule.per, *agenda.gates))
+        found = [reason for name in names for reason in reasons(_exists(name), base)]
+        return tuple(dict.fromkeys(found)) or self._explain_gates(agenda, base)[0].why_unknown()
 
     def _explain_gates(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
         """The trace of a rule that something is missing for: what it is about, what it asks for."""

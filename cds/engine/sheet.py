@@ -48,6 +48,7 @@ class Sheet:
         self.bound: dict[tuple[object, ...], tuple[Bound, ...]] = {}
         self.told_of_days: dict[date, dict[str, dict[str, str]]] | None = None
         self.passed: dict[tuple[object, ...], tuple[Fact, ...]] = {}
+        self.doubts: dict[tuple[Fact, str], tuple[str, ...]] = {}
         self._facts: dict[str, tuple[Fact, ...]] = {}
         self._by_concept: dict[str, dict[str, tuple[Fact, ...]]] = {}
         self._readers: dict[str, dict[str, Reader]] = {}
@@ -244,8 +245,11 @@ class Sheet:
         return found[0] if found is not None else None
 
     def reasons(self, fact: Fact, word: str) -> tuple[str, ...]:
-        """Why a word is unknown of a fact."""
-        return self.lexicon.reasons(self, fact, word)
+        """Why a word is unknown of a fact; kept, since many rules ask the same."""
+        found = self.doubts.get((fact, word))
+        if found is None:
+            found = self.doubts[fact, word] = self.lexicon.reasons(self, fact, word)
+        return found
 
     def _gaps(self, test: object) -> tuple[str, ...]:
         types = dict.fromkeys(path.field for path in paths(test) if path.name == "coverage")

@@ -40,6 +40,7 @@ def shadow_of(sheet: Sheet, changed: Rulebook) -> Iterator[Sheet]:
     """The sheet with the numbers of another rulebook; afterwards its facts know what they knew."""
     shadow = copy.copy(sheet)
     shadow.rulebook, shadow.bound, shadow.passed = changed, dict(sheet.bound), dict(sheet.passed)
+    shadow.doubts = {}
     facts = [fact for kind in sheet.kinds() for fact in sheet.facts(kind)]
     before = [(fact, dict(fact.terms), fact.told()) for fact in facts]
     try:
