@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -263,8 +262,7 @@ class Label(msgspec.Struct, frozen=True):
     choices: tuple[tuple[str, Sentence], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class KindDefinition:
+class KindDefinition(msgspec.Struct, frozen=True):
     """Everything the pack says about one kind of fact.
 
     ``kept_for`` is how many days after its last date an entry may still matter; 0: always.
@@ -274,14 +272,14 @@ class KindDefinition:
     kind: str
     evidence: tuple[EvidenceRow, ...] = ()
     caps: tuple[EvidenceRow, ...] = ()
-    starts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    starts: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    ends: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     profiles: tuple[Profile, ...] = ()
-    labels: Mapping[str, Label] = field(default_factory=dict)
-    terms: Mapping[str, Term] = field(default_factory=dict)
+    labels: Mapping[str, Label] = msgspec.field(default_factory=dict)
+    terms: Mapping[str, Term] = msgspec.field(default_factory=dict)
     unseen: Sentence | None = None
     unseen_facts: tuple[FactClause, ...] = ()
-    hindsight: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    hindsight: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
     understood: frozenset[str] = frozenset()
     topics: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
@@ -289,9 +287,11 @@ class KindDefinition:
     order_categories: frozenset[str] = frozenset()
     kept_for: int = 0
     first_after: str = ""
-    _by_resource: dict[str, tuple[EvidenceRow, ...]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _by_resource: dict[str, tuple[EvidenceRow, ...]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Worked out anew for a copy with other lines.
+        msgspec.structs.force_setattr(self, "_by_resource", {})
 
     def evidence_for(self, resource: str) -> tuple[EvidenceRow, ...]:
         """The lines of the evidence table that can be about a resource type, in their order."""

@@ -39,7 +39,8 @@ def check_unused(rulebook: Rulebook, head: Node, sets: Mapping[str, Node], autho
             _advise(author, place, "override reason", name)
     used |= {item.text for node in sets.values() for item in _relations(node)}
     for name, node in sets.items():
-        if name not in used:
+        # An entry is a statement by being in such a set, whether or not a rule names it.
+        if name not in used and first(node.get("kind")).text != "statement":
             _advise(author, node.place, "value set", name)
 
 
