@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, lru_cache, partial
-from itertools import islice, product
-from math import prod
 
 from cds.chart.model import Chart, MedicationRecord
 from cds.engine.agenda import Agenda, agenda
 from cds.engine.binding import Scope
+from cds.engine.combination import combinations, not_judged
 from cds.engine.fact import Bound
 from cds.engine.finding import Finding, Review, Verdict
 from cds.engine.frame import Clock, Hook
@@ -25,13 +24,6 @@ from cds.rulebook.model import Level, Rule, Rulebook, SuggestionTemplate
 from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
-
-# More combinations of facts than this are counted as unknown, not judged one by one: fewer where
-# each of them would be judged among very many facts.
-_MAX_BINDINGS = 500
-_MIN_BINDINGS = 20
-_MAX_LOOKS = 100_000
-
 
 Judge = Callable[[tuple[Agenda, ...], Sheet, Container[str]], tuple[Verdict, ...]]
 """Who gives each rule's verdict on a sheet; the keys are of findings that were shown before."""
@@ -98,7 +90,7 @@ class Evaluator:
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
         if gate is not Truth.NO and all(base.sets.get(name) for name in agenda.rule.per):
-            scopes = _bindings(agenda.rule, base)
+            scopes = combinations(agenda.rule, base)
             judged = ((scope, self._truth(agenda, base, scope)) for scope in scopes)
             return self.verdict(agenda, base, shown, judged)
         if gate is not Truth.NO:
@@ -222,7 +214,7 @@ class Evaluator:
     def _explain(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
         """A trace for each thing that the rule is about, one for all of which it is not."""
         traces: list[Step] = []
-        for scope in _bindings(agenda.rule, base):
+        for scope in combinations(agenda.rule, base):
             truth = self._truth(agenda, base, scope)
             if truth is not Truth.NO or not traces:
                 traces.append(self._trace(agenda, base, scope, truth))
@@ -336,41 +328,6 @@ class Evaluator:
 def speaks_on(rule: Rule, hook: str) -> bool:
     """Whether a rule judges on a hook."""
     return hook in rule.hooks and hook not in rule.off_on
-
-
-def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
-    """One scope for each combination of the facts that make one finding each."""
-    choices = [base.sets[name] for name in rule.per]
-    others = {name: found for name, found in base.sets.items() if name not in rule.per}
-    for combination in islice(product(*choices), most_bindings(rule, base)):
-        yield one_of(rule, base, combination, others)
-
-
-def one_of(
-    rule: Rule,
-    base: Scope,
-    combination: tuple[Bound, ...],
-    others: dict[str, tuple[Bound, ...]],
-) -> Scope:
-    """The scope of one combination; ``others`` are the sets of what the rule is not about."""
-    scope = base.inner(dict(zip(rule.per, combination, strict=True)))
-    scope.sets, scope.lets = others, {}
-    return scope
-
-
-def not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
-    """What is to be said of the combinations beyond the most that are judged."""
-    combinations = prod(len(base.sets[name]) for name in rule.per)
-    most = most_bindings(rule, base)
-    if combinations <= most:
-        return ()
-    return (f"{combinations - most} of {combinations} combinations were not judged",)
-
-
-def most_bindings(rule: Rule, base: Scope) -> int:
-    """So many combinations are judged: a bound on the work, not on what a real record holds."""
-    facts = sum(len(base.sets[name]) for name in rule.per) or 1
-    return min(_MAX_BINDINGS, max(_MIN_BINDINGS, _MAX_LOOKS // facts))
 
 
 @cache
