@@ -2,15 +2,20 @@
 
 The routes are Starlette's, so that a body goes from the socket to the decoder without a model in
 between; FastAPI gives the page that describes them.
+
+An application answers by one rulebook and one site's settings for as long as it lives, so what is
+made of them in ``create_app`` needs no lock and is never exchanged: a reload makes an application
+in new processes, and retires the old ones once they have answered what they took
+(``cds.hooks.supervisor``). What one process knows of the others is in its ``Seat``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
@@ -22,12 +27,16 @@ from starlette.responses import Response
 import cds
 from cds.cards.wire import encode
 from cds.engine.review import evaluator
-from cds.hooks.calls import Counter, Limits, Log, respond
+from cds.hooks.board import Board
+from cds.hooks.calls import Counter, Limits, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.gate import HEADER, Gate, Passage
+from cds.hooks.health import ALIVE, Health
+from cds.hooks.journal import Log
 from cds.hooks.keeper import Keeper
-from cds.hooks.metrics import CONTENT_TYPE, Metrics
+from cds.hooks.metrics import CONTENT_TYPE, Metrics, OpinionMetrics, StoreMetrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
 from cds.hooks.settings import Settings
@@ -46,18 +55,32 @@ class Options:
     second_opinion: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The place of one process in a service: its own gate, and the board that its parent writes."""
+
+    gate: Gate = field(default_factory=Gate)
+    board: Board | None = None
+
+
 def create_app(
-    rulebook: Rulebook, zone: ZoneInfo, clock: Clock, log: Log, options: Options | None = None
+    rulebook: Rulebook,
+    zone: ZoneInfo,
+    clock: Clock,
+    log: Log,
+    options: Options | None = None,
+    seat: Seat | None = None,
 ) -> FastAPI:
     """The service for one rulebook. ``clock`` is asked for the moment of each call."""
-    options = options or Options()
+    options, seat = options or Options(), seat or Seat()
+    metrics = Metrics()
     offered = services(rulebook)
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
-    opinion = _second_opinion(rulebook, log) if options.second_opinion else None
+    opinion = _second_opinion(rulebook, log, metrics) if options.second_opinion else None
     aside = opinion.offer if opinion is not None else None
-    keeper = Keeper(options.settings.store, rulebook, log) if options.settings.store else None
+    keeper = _keeper(rulebook, log, metrics, options.settings)
     desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside, keeper)
-    metrics = Metrics(opinion)
+    health = Health(rulebook, seat.gate, keeper, opinion, seat.board)
     counter = Counter(desk, offered, options.limits, log, metrics)
 
     @asynccontextmanager
@@ -76,32 +99,45 @@ def create_app(
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
     app.state.second_opinion, app.state.keeper = opinion, keeper
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
-    health = Reply(200, encode(_health(rulebook)))
 
     async def discover(_: Request) -> Response:
         return respond(discovery)
 
     async def healthy(_: Request) -> Response:
-        return respond(health)
+        return respond(await health.reply())
+
+    async def alive(_: Request) -> Response:
+        return respond(ALIVE)
 
     async def measured(_: Request) -> Response:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        metrics.refresh(seat.gate.inside)
+        # In a thread: it adds up the files of all processes, and may wait for their lock.
+        return Response(await asyncio.to_thread(metrics.render), media_type=CONTENT_TYPE)
 
     app.add_route("/metrics", measured, ["GET"])
     app.add_route("/cds-services", discover, ["GET"])
     app.add_route("/cds-services/{id}", counter.call, ["POST"])
     app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
     app.add_route("/health", healthy, ["GET"])
+    app.add_route("/health/live", alive, ["GET"])
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
     _allow_origins(app, options.settings.origins)
+    app.add_middleware(Passage, gate=seat.gate, log=log)  # the last one is the outermost
+    app.state.metrics = metrics
     return app
 
 
-def _second_opinion(rulebook: Rulebook, log: Log) -> SecondOpinion:
+def _second_opinion(rulebook: Rulebook, log: Log, metrics: Metrics) -> SecondOpinion:
     from cds.second.engine import DurableEngine
 
-    return SecondOpinion(DurableEngine(rulebook), log)
+    return SecondOpinion(DurableEngine(rulebook), log, metrics=OpinionMetrics(metrics))
+
+
+def _keeper(rulebook: Rulebook, log: Log, metrics: Metrics, settings: Settings) -> Keeper | None:
+    if not settings.store:
+        return None
+    return Keeper(settings.store, rulebook, log, StoreMetrics(metrics))
 
 
 def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
@@ -110,21 +146,11 @@ def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "content-encoding"],
+        allow_headers=["authorization", "content-type", "content-encoding", HEADER],
+        expose_headers=[HEADER],
         allow_credentials=False,
         max_age=3600,
     )
-
-
-def _health(rulebook: Rulebook) -> Mapping[str, Any]:
-    return {
-        "status": "ok",
-        "pack": {"id": rulebook.pack.id, "version": rulebook.pack.version},
-        "rulebook": rulebook.digest,
-        "engine": "reference",
-        "rules": [rule.id for rule in rulebook.rules],
-        "version": cds.__version__,
-    }
 
 
 _NO_ROUTE = {404: "there is nothing at this address", 405: "this address has no such method"}

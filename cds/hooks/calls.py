@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count
 from time import perf_counter
 
 from starlette.requests import ClientDisconnect, Request
@@ -14,12 +13,11 @@ from starlette.responses import Response
 
 from cds.hooks.desk import Desk, Reply, refusal
 from cds.hooks.discovery import Service
+from cds.hooks.gate import failure
+from cds.hooks.journal import Log
 from cds.hooks.metrics import Metrics
 from cds.hooks.outcome import Outcome, Refused, quoted
 from cds.hooks.request import too_large
-
-Log = Callable[[Mapping[str, object]], None]
-"""Takes one event: ids, counts, durations; never anything of a record."""
 
 # A small body is judged in less time than it takes to hand it to a thread and wait for the
 # interpreter's lock; a larger one would keep everybody else waiting, so a thread has it.
@@ -57,7 +55,6 @@ class Counter:
     ) -> None:
         self.metrics = metrics
         self.desk, self.services, self.limits, self.log = desk, services, limits, log
-        self._numbers = count(1)
         self._open = self._held = 0
         self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
 
@@ -70,7 +67,7 @@ class Counter:
 
     async def _answered(self, request: Request, answer: Answering) -> Response:
         """Reads the body, has it answered, writes the log; nothing but ourselves ends a call."""
-        started, number = perf_counter(), next(self._numbers)
+        started, request_id = perf_counter(), request.state.request_id
         name, body = request.path_params["id"], b""
         self._open += 1
         try:
@@ -83,14 +80,13 @@ class Counter:
         except ClientDisconnect:
             reply = Reply(499, b"")
         except Exception as error:  # noqa: BLE001 - one call that fails never stops the service
-            self.log({"event": "failed", "call": number, "error": type(error).__name__})
-            what = f"the call could not be answered (call {number}); the log has more"
-            reply = refusal(Outcome(500, "exception", what))
+            self.log({"event": "failed", "request": request_id, "error": type(error).__name__})
+            reply = refusal(failure(request_id))
         finally:
             self._open -= 1
             self._held -= len(body)
         known = name if name in self.services else "unknown"
-        self._note(known, number, reply, len(body), perf_counter() - started)
+        self._note(known, request_id, reply, len(body), perf_counter() - started)
         return respond(reply)
 
     async def feedback(self, request: Request) -> Response:
@@ -147,17 +143,18 @@ class Counter:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, self.desk.reply, service, body, encoding)
 
-    def _note(self, name: str, number: int, reply: Reply, size: int, seconds: float) -> None:
+    def _note(self, name: str, request_id: str, reply: Reply, size: int, seconds: float) -> None:
         event: dict[str, object] = {
             "event": "call",
-            "call": number,
+            "request": request_id,
             "service": name,
             "status": reply.status,
             "bytes": size,
             "ms": round(seconds * 1000, 1),
         }
         if reply.status == 200:
-            event["rules"] = reply.rules
+            event["rules"] = [rule for rule, _ in reply.cards]
+            self.metrics.judged(reply)
         self.metrics.call(name, reply.status, seconds)
         self.log(event)
 

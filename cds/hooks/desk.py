@@ -29,11 +29,15 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to one call: its status, its body, and what may be logged of it."""
+    """An answer to one call: its status, its body, and what may be logged and counted of it.
+
+    ``cards`` are rule and indicator of each; ``unknown`` each rule that was not decided, and why.
+    """
 
     status: int
     body: bytes
-    rules: tuple[str, ...] = ()
+    cards: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,13 @@ class Desk:
             self.aside(found.answer.review)
         if self.keeper is not None:
             self.keeper.keep(found, now)
-        rules = tuple(item.finding.rule.id for item in found.answer.drawn)
-        return Reply(200, encode(self._wire(found)), rules)
+        drawn = (item.finding for item in found.answer.drawn)
+        return Reply(
+            200,
+            encode(self._wire(found)),
+            tuple((finding.rule.id, finding.indicator) for finding in drawn),
+            tuple((verdict.rule.id, verdict.missing) for verdict in found.answer.unknown),
+        )
 
     def _wire(self, found: Judged) -> dict[str, object]:
         """The response, with the problems of the record beside what was looked at."""

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import socket
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
-from types import FrameType
-from zoneinfo import ZoneInfo
 
-import uvicorn
+from cds.hooks.crew import Running
+from cds.hooks.edition import Edition, Source
+from cds.hooks.journal import Journal
+from cds.hooks.supervisor import Supervisor, can_supervise
+from cds.hooks.worker import Place, Unservable, work
 
-from cds.cards.wire import encode
-from cds.hooks.app import Options, create_app
-from cds.hooks.desk import Clock
-from cds.rulebook.model import Rulebook
-
-_GRACE_SECONDS = 10
-
-
-class Unservable(Exception):  # noqa: N818 - it is how a start ends
-    """Why the service cannot start, in words for whoever starts it."""
+__all__ = ["Address", "Running", "Unservable", "check_auth", "listen", "run", "url_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +54,6 @@ def check_auth(auth: str | None, address: Address) -> str:
     return f"callers are not checked (no authentication) on {address.host}"
 
 
-def write_event(event: Mapping[str, object]) -> None:
-    """One event as one line of JSON on standard error."""
-    sys.stderr.write(encode(event).decode() + "\n")
-    sys.stderr.flush()
-
-
 def listen(address: Address) -> socket.socket:
     """A socket that listens; raises Unservable where the address cannot be had."""
     where = f"{address.host}:{address.port}"
@@ -101,51 +86,22 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(
-    rulebook: Rulebook,
-    zone: ZoneInfo,
-    clock: Clock,
-    listener: socket.socket,
-    options: Options | None = None,
-) -> None:
-    """Serves on the socket until SIGTERM or SIGINT, then ends in order."""
-    app = create_app(rulebook, zone, clock, write_event, options)
-    _quiet_server_log()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    )
+def run(source: Source, edition: Edition, running: Running) -> int:
+    """Serves on the socket until SIGTERM or SIGINT, then ends in order; the code to exit with.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
+    Raises Unservable. Where processes cannot be forked one serves, and reloads nothing.
+    """
+    options = replace(running.options, settings=edition.settings)
+    started = partial(_announce, running.listener)
+    if can_supervise():
+        return Supervisor(source, edition, running).run(started)
+    journal = Journal(running.clock)
+    place = Place(ready=started)
+    work(edition, running.clock, running.listener, options, journal, place)
+    return 0
 
-    # The server repeats the signal that ended it once it is done: by then these take it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+
+def _announce(listener: socket.socket) -> None:
+    """Says on standard output where the services are, for whoever started this."""
     sys.stdout.write(f"{url_of(listener)}/cds-services\n")
     sys.stdout.flush()
-    server.run(sockets=[listener])
-
-
-class _OneLine(logging.Handler):
-    """Turns the server's own log into events: class names only, since a text may quote a record."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event: dict[str, object] = {"event": "server", "level": record.levelname.lower()}
-        if record.exc_info and record.exc_info[0] is not None:
-            event["error"] = record.exc_info[0].__name__
-        else:
-            event["message"] = str(record.msg).partition("\n")[0][:200]
-        write_event(event)
-
-
-def _quiet_server_log() -> None:
-    logger = logging.getLogger("uvicorn")
-    logger.handlers = [_OneLine()]
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)

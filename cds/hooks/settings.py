@@ -23,6 +23,8 @@ _SIZES = {"KiB": 1024, "MiB": _MIB}
 _RATE = re.compile(r"^(\d+) (?:calls )?per (second|minute)$")
 _SECONDS = {"second": 1, "minute": 60}
 
+MOST_WORKERS = 64
+
 Network = IPv4Network | IPv6Network
 
 
@@ -68,6 +70,8 @@ class Settings:
     ``public_url`` is the address that clients call, without a path's end (behind a proxy it is not
     the one that is listened on); a token's ``aud`` is compared with it. ``budget_ms`` is how long
     a call may take before the answer says what was not checked. ``store`` is the database's URL.
+    ``workers`` processes answer. Told to stop, the service says so in its health for ``notice_ms``
+    and still takes calls, then takes no more and has ``grace_ms`` to finish those it has.
     """
 
     public_url: str = ""
@@ -79,11 +83,14 @@ class Settings:
     rate: Rate | None = None
     store: str = ""
     proxies: tuple[Network, ...] = field(default_factory=tuple)
+    workers: int = 1
+    notice_ms: int = 0
+    grace_ms: int = 10_000
 
 
 _KEYS = (
     "public-url", "issuers", "fhir-servers", "origins", "budget", "largest-body", "rate", "store",
-    "proxies",
+    "proxies", "workers", "notice", "grace",
 )  # fmt: skip
 
 
@@ -113,6 +120,9 @@ def read_settings(node: Node | None, author: Author, folder: Path) -> Settings:
         rate=_rate(node.get("rate"), author),
         store=author.text(node, "store"),
         proxies=_networks(node, "proxies", author),
+        workers=_workers(node.get("workers"), author),
+        notice_ms=_measure(node, "notice", _DURATIONS, usual.notice_ms, author),
+        grace_ms=_measure(node, "grace", _DURATIONS, usual.grace_ms, author),
     )
 
 
@@ -178,6 +188,16 @@ def _measure(node: Node, key: str, units: dict[str, int], usual: int, author: Au
     accepted = f"a number above 0 with one of {', '.join(units)}"
     author.error(first(node.get(key)).place, f"'{text}' is no {key}", accepted, "value")
     return usual
+
+
+def _workers(node: Node | None, author: Author) -> int:
+    if node is None or not node.text:
+        return 1
+    if node.text.isascii() and node.text.isdigit() and 0 < int(node.text[:4]) <= MOST_WORKERS:
+        return int(node.text)
+    accepted = f"a whole number from 1 to {MOST_WORKERS}"
+    author.error(node.place, f"'{node.text}' is no number of workers", accepted, "value")
+    return 1
 
 
 def _rate(node: Node | None, author: Author) -> Rate | None:
