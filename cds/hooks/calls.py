@@ -153,7 +153,7 @@ class Counter:
             "ms": round(seconds * 1000, 1),
         }
         if reply.status == 200:
-            event["rules"] = [rule for rule, _ in reply.cards]
+            event["rules"] = tuple(rule for rule, _ in reply.cards)
             self.metrics.judged(reply)
         self.metrics.call(name, reply.status, seconds)
         self.log(event)

@@ -83,10 +83,10 @@ def compile_edition(edition: Edition) -> None:
 
 def forget_editions() -> None:
     """Empties this product's caches: they hold on to rulebooks that nobody answers by any more."""
+    gc.unfreeze()  # what is frozen is not listed
     for item in gc.get_objects():
         if isinstance(item, _lru_cache_wrapper) and item.__module__.startswith("cds."):
             item.cache_clear()
-    gc.unfreeze()
     gc.collect()
 
 

@@ -25,6 +25,9 @@ service:
   largest-body: 2 MiB
   rate: 50 per second
   store: sqlite:///feedback.db
+  workers: 4
+  notice: 2 s
+  grace: 0.5 minutes
 """
 
 BAD = [
@@ -40,6 +43,11 @@ BAD = [
     ("  fhir-servers: [{networks: [10.0.0.0/8]}]", "'origin' is missing"),
     ("  issuers: [{iss: a}]\n  public-url: https://a.example", "an issuer without keys"),
     ("  issuers: [{iss: a, keys: k}]", "'public-url' is missing"),
+    ("  workers: 0", "'0' is no number of workers; accepted: a whole number from 1 to 64"),
+    ("  workers: 65", "'65' is no number of workers"),
+    ("  workers: two", "'two' is no number of workers"),
+    ("  grace: 10", "'10' is no grace; accepted: a number above 0 with one of ms, s"),
+    ("  notice: 0 s", "'0 s' is no notice"),
     ("  public-url: nowhere", "'nowhere' is no address"),
 ]  # fmt: skip
 
@@ -68,6 +76,7 @@ def test_everything_that_can_be_said_is_read(tmp_path: Path) -> None:
     assert [server.plain_http for server in found.fhir_servers] == [False, True]
     assert (found.budget_ms, found.max_bytes, found.rate) == (250, 2 * 1024 * 1024, Rate(50, 1))
     assert found.origins == ("*",)
+    assert (found.workers, found.notice_ms, found.grace_ms) == (4, 2_000, 30_000)
 
 
 @pytest.mark.parametrize(("line", "expected"), BAD)
