@@ -46,6 +46,7 @@ class Worker:
     began: float
     ready: int | None
     deadline: float = 0.0
+    is_killed: bool = False
 
     @property
     def serves(self) -> bool:
@@ -154,7 +155,10 @@ class Crew:
         for worker in self.all():
             silent = now - max(self._board.beat_of(worker.seat), worker.began)
             late = worker.deadline and now > worker.deadline
+            if worker.is_killed:
+                continue
             if late or silent > (SILENT_SECONDS if worker.serves else START_SECONDS):
+                worker.is_killed = True
                 self.say("warning", state="killed", process=worker.pid)
                 _tell(worker, signal.SIGKILL)
 

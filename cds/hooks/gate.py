@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Iterable
@@ -71,11 +72,15 @@ class Passage:
         self._gate.inside += 1
         try:
             await self._app(scope, receive, sending)
+        except asyncio.CancelledError:  # the grace time is over
+            if answered:
+                raise
+            await _send(_ENDING, sending)
         except Exception as error:
             self._log({"event": "failed", "request": name, "error": type(error).__name__})
             if answered:
                 raise
-            await _apologise(name, sending)
+            await _send(failure(name), sending)
         finally:
             self._gate.inside -= 1
 
@@ -92,12 +97,15 @@ def failure(request_id: str) -> Outcome:
     return Outcome(500, "exception", what)
 
 
-async def _apologise(name: str, send: Send) -> None:
-    body = failure(name).body()
+_ENDING = Outcome(503, "transient", "the service is ending", "the same call a little later")
+
+
+async def _send(outcome: Outcome, send: Send) -> None:
+    body = outcome.body()
     headers = [
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),
         (b"content-length", str(len(body)).encode()),
     ]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.start", "status": outcome.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

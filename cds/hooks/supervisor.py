@@ -82,7 +82,7 @@ class Supervisor:
                     self._await_first()
                     if not self._stops:
                         started()
-                    while crew.all() and self._stops < 2:
+                    while self._stops < 2 and (crew.all() or not self._stops):
                         self._step()
                 finally:
                     self._kill_all()
@@ -128,6 +128,7 @@ class Supervisor:
     def _stop(self) -> None:
         self._crew.say(state="stopping")
         settings = self._edition.settings
+        self._running.listener.close()  # or whoever connects now would wait for nobody
         self._crew.stop((settings.notice_ms + settings.grace_ms) / 1000)
         if self._validation is not None:
             self._validation.kill()

@@ -15,8 +15,10 @@ from tests.hooks.ehr import Ehr, check_outcome
 from tests.records import AS_OF, CONTRAST, ZONE, draft, order, request, rulebook, searchset
 
 ACTIVE = "opioid.active-with-naltrexone-order"
+FAILED = {"resourceType": "OperationOutcome"}
+DRAFT = draft("d1", "naltrexone hydrochloride 1.5 MG Oral Capsule", 1.5)
 CALL = request(
-    draft("d1", "naltrexone hydrochloride 1.5 MG Oral Capsule", 1.5),
+    DRAFT,
     prefetch={"MedicationRequest": searchset(order("o1", "oxycodone 5 MG Oral Tablet"))},
 )
 
@@ -169,13 +171,15 @@ def test_cards_and_unknowns_are_counted_by_rule() -> None:
     of = Ehr()
     for _ in range(3):
         assert of.call(CALL).status_code == 200
+    for _ in range(2):
+        of.call(request(DRAFT, prefetch={"MedicationRequest": FAILED}))
     of.call(b"{}")
     told = numbers(of)
     assert told[f'cds_cards_total{{indicator="critical",rule="{ACTIVE}"}}'] == 3
-    assert told['cds_unknowns_total{reason="not-supplied",rule="monitor.mood-behaviour"}'] == 3
-    assert told['cds_calls_total{service="ldn-order-sign",status="200"}'] == 3
+    assert told[f'cds_unknowns_total{{reason="not-retrieved",rule="{ACTIVE}"}}'] == 2
+    assert told['cds_calls_total{service="ldn-order-sign",status="200"}'] == 5
     assert told['cds_calls_total{service="ldn-order-sign",status="400"}'] == 1
-    assert told['cds_call_seconds_count{service="ldn-order-sign"}'] == 4
+    assert told['cds_call_seconds_count{service="ldn-order-sign"}'] == 6
     assert told["cds_requests_in_flight"] == 1
     assert told["cds_resident_bytes"] > 1_000_000
 

@@ -135,25 +135,11 @@ def test_nothing_new_replaces_nobody(files: Service) -> None:
     assert files.workers() == before
 
 
-WATCHED = """
-import cds.hooks.supervisor as supervisor
-supervisor.WATCH_SECONDS = 0.2
-from cds.cli import main
-main()
-"""
-
-
-def test_files_are_watched(tmp_path: Path) -> None:
-    with service(tmp_path, "--watch", program=WATCHED) as running:
-        before = running.digest()
-        running.edit(RULE, TITLE, "title: Newly ")
-        running.until(lambda: running.events(event="reload", state="done"))
-        assert running.digest() != before
-
-
-# The workers of the second edition fail as they start, whatever was found before.
+# Files are looked at often, and the workers of a third edition fail as they start.
 UNABLE = """
+import cds.hooks.supervisor as supervisor
 import cds.hooks.worker as worker
+supervisor.WATCH_SECONDS = 0.2
 make = worker.create_app
 def failing(rulebook, *more):
     if any("Newly" in rule.title for rule in rulebook.rules):
@@ -165,13 +151,26 @@ main()
 """
 
 
-def test_workers_that_cannot_serve_are_given_up_and_the_old_stay(tmp_path: Path) -> None:
-    with service(tmp_path, "--workers", "2", program=UNABLE) as running:
-        before, old = running.digest(), running.workers()
+def test_files_are_watched_and_workers_that_cannot_serve_given_up(tmp_path: Path) -> None:
+    with service(tmp_path, "--watch", "--workers", "2", program=UNABLE) as running:
+        first = running.digest()
+        running.edit(RULE, TITLE, "title: Another ")
+        running.until(lambda: running.events(event="reload", state="done"))
+        second = running.digest()
+        assert second != first
+        old = running.until(lambda: len(running.workers()) == 2 and running.workers())
         running.edit(RULE, TITLE, "title: Newly ")
-        (error,) = refused(running, before)
-        assert error == "a worker with the new rules ended with code 3 before it served"
-        assert running.workers() == old
+        running.until(lambda: running.events(event="reload", state="failed"))
+        health = running.health()
+        assert (health["status"], health["rulebook"], running.digest()) == (
+            "degraded",
+            second,
+            second,
+        )
+        assert health["reload"]["errors"] == [
+            "a worker with the new rules ended with code 3 before it served"
+        ]
+        running.until(lambda: running.workers() == old)
         assert running.events(event="worker", error="MemoryError")
 
 

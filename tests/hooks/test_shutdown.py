@@ -68,30 +68,25 @@ def test_what_is_in_flight_is_answered_and_stored(tmp_path: Path) -> None:
     store.close()
 
 
-def test_its_health_says_first_that_it_ends(tmp_path: Path) -> None:
-    with service(tmp_path, config="  notice: 30 s\n") as running:
+def test_its_health_says_first_that_it_ends_and_a_second_signal_ends_it(tmp_path: Path) -> None:
+    config = "  notice: 1 hours\n  grace: 1 hours\n"
+    with service(tmp_path, config=config) as running, half_sent(running):
         running.process.send_signal(signal.SIGTERM)
         running.until(lambda: httpx.get(f"{running.url}/health").status_code == 503)
         assert running.health()["status"] == "draining"
         assert httpx.get(f"{running.url}/health/live").status_code == 200
         # It is only on its way out: calls that still come are answered.
         assert httpx.post(f"{running.services}/{SIGN}", json=CALL).status_code == 200
-        running.process.send_signal(signal.SIGTERM)
-        assert running.process.wait(60) == 128 + signal.SIGTERM
-
-
-def test_a_second_signal_ends_it_whatever_it_is_at(tmp_path: Path) -> None:
-    with service(tmp_path, config="  grace: 1 hours\n") as running, half_sent(running):
-        running.process.send_signal(signal.SIGINT)
-        running.until(lambda: running.events(state="stopping"))
         assert running.process.poll() is None
-        assert running.stop() == 128 + signal.SIGTERM
+        assert running.stop(signal.SIGINT) == 128 + signal.SIGTERM
 
 
 def test_a_call_that_never_ends_is_cut_when_the_grace_is_over(tmp_path: Path) -> None:
     with service(tmp_path, config="  grace: 300 ms\n") as running, half_sent(running) as slow:
         assert running.stop() == 0
-        assert not answer_on(slow).startswith(b"HTTP/1.1 200")
+        answer = answer_on(slow)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"the service is ending" in answer
 
 
 def test_nobody_who_reads_the_log_keeps_a_call_waiting(tmp_path: Path) -> None:
