@@ -38,7 +38,8 @@ def describe(title: str, services: Mapping[str, Service]) -> dict[str, Any]:
             "/cds-services": {"get": _operation("The services on offer", "Services")},
             "/cds-services/{id}": {"parameters": [parameter], "post": call},
             "/cds-services/{id}/feedback": {"parameters": [parameter], "post": feedback},
-            "/health": {"get": _operation("Which rules answer here", "Health")},
+            "/health": {"get": _operation("Whether and by what rules it answers", "Health")},
+            "/health/live": {"get": _operation("Whether the process lives", "It does")},
         },
     }
 

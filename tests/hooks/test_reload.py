@@ -61,7 +61,7 @@ def test_good_rules_are_put_in_force_by_all_and_no_call_is_lost(files: Service) 
 
     def calling() -> None:
         with httpx.Client(timeout=30) as client:
-            while not stop.is_set():
+            while not stop.wait(0.01):
                 try:
                     answer = client.post(f"{files.services}/{SIGN}", json=CALL)
                     review = answer.json()["extension"]["org.cds-rules-engine.review"]

@@ -93,9 +93,29 @@ def test_nobody_who_reads_the_log_keeps_a_call_waiting(tmp_path: Path) -> None:
     # The log goes into a pipe that nobody reads: it is full after 64 KiB.
     with service(tmp_path, stuck=True) as running:
         with httpx.Client(timeout=30) as client:
-            for _ in range(600):
-                assert client.post(f"{running.services}/{SIGN}", content=b"{}").status_code == 400
+            named = {"X-Request-ID": "x" * 64}
+            for _ in range(400):
+                answer = client.post(f"{running.services}/{SIGN}", content=b"{}", headers=named)
+                assert answer.status_code == 400
         told = running.metrics()
-        assert told[f'cds_calls_total{{service="{SIGN}",status="400"}}'] == 600
+        assert told[f'cds_calls_total{{service="{SIGN}",status="400"}}'] == 400
         running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) == 0
+
+
+UNFORKED = """
+import cds.hooks.serving as serving
+serving.can_supervise = lambda: False
+from cds.cli import main
+main()
+"""
+
+
+def test_where_nothing_can_be_forked_one_process_serves_and_ends_in_order(tmp_path: Path) -> None:
+    with service(tmp_path, program=UNFORKED) as running, half_sent(running) as slow:
+        assert running.health()["process"]["id"] == running.process.pid
+        running.process.send_signal(signal.SIGTERM)
+        running.until(lambda: is_refused(running))
+        slow.sendall(BODY[HALF:])
+        assert answer_on(slow).startswith(b"HTTP/1.1 200")
         assert running.process.wait(60) == 0

@@ -32,7 +32,7 @@ class Load:
 
     def _call(self) -> None:
         with httpx.Client(timeout=30) as client:
-            while not self._stop.is_set():
+            while not self._stop.wait(0.01):
                 try:
                     answer = client.post(self._url, json=CALL)
                     self.outcomes[str(answer.status_code)] += 1
