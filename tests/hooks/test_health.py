@@ -84,6 +84,9 @@ def test_a_notice_is_exchanged_whole() -> None:
     board.post({"text": "x" * 60_000})
     board.post({"text": "y"})
     assert board.read() == {"text": "y"}
+    board._memory[10:12] = b"zz"  # half of another notice
+    assert board.read() == {}
+    board.post({"text": "y"})
     with pytest.raises(ValueError, match="too long"):
         board.post({"text": "x" * 70_000})
     board.beat(1, 4.5)
