@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from time import perf_counter
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from cds.hooks.deadline import Deadline
 from cds.hooks.desk import Desk, Reply, refusal
 from cds.hooks.discovery import Service
+from cds.hooks.fetching import Fetcher
+from cds.hooks.gaps import Gaps
 from cds.hooks.metrics import Metrics
 from cds.hooks.outcome import Outcome, Refused, quoted
 from cds.hooks.request import too_large
@@ -41,6 +46,7 @@ class Limits:
     max_held_bytes: int = MAX_HELD_BYTES
 
 
+Answered = TypeVar("Answered", Reply, Reply | Gaps)
 Answering = Callable[[Service, bytes, str], Awaitable[Reply]]
 
 
@@ -54,15 +60,19 @@ class Counter:
         limits: Limits,
         log: Log,
         metrics: Metrics,
+        budget_ms: int,
+        fetcher: Fetcher | None = None,
     ) -> None:
-        self.metrics = metrics
+        self.metrics, self.budget, self.fetcher = metrics, budget_ms / 1000, fetcher
         self.desk, self.services, self.limits, self.log = desk, services, limits, log
         self._numbers = count(1)
         self._open = self._held = 0
         self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._workers.shutdown(wait=False, cancel_futures=True)
+        if self.fetcher is not None:
+            await self.fetcher.close()
 
     async def call(self, request: Request) -> Response:
         """Answers ``POST /cds-services/{id}``."""
@@ -142,10 +152,40 @@ class Counter:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _reply(self, service: Service, body: bytes, encoding: str) -> Reply:
-        if len(body) <= self.limits.inline_bytes and not encoding:
-            return self.desk.reply(service, body, encoding)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, self.desk.reply, service, body, encoding)
+        """The reply within the budget, which runs from here on: the call has arrived whole."""
+        deadline = Deadline(self.budget)
+        inline = len(body) <= self.limits.inline_bytes and not encoding
+        begin = partial(self.desk.reply, service, body, encoding, deadline)
+        found = begin() if inline else await self._in_time(begin, service, deadline)
+        if isinstance(found, Gaps):
+            assert self.fetcher is not None
+            fetched = await self.fetcher.fetch(found, deadline)
+            inline = inline and fetched.size <= self.limits.inline_bytes
+            finish = partial(self.desk.reply_filled, service, fetched, deadline)
+            found = finish() if inline else await self._in_time(finish, service, deadline)
+        if found.late:
+            self.metrics.late()
+        return found
+
+    async def _in_time(
+        self, work: Callable[[], Answered], service: Service, deadline: Deadline
+    ) -> Answered | Reply:
+        """What a thread makes of a call, or, when that takes too long, that nobody looked at it.
+
+        A call that still waits for a thread at its deadline is given up; one that is being judged
+        stops by itself, and has a little longer to say so.
+        """
+        task = self._workers.submit(work)
+        waiting = asyncio.wrap_future(task)
+        waiting.add_done_callback(_seen)
+        await asyncio.wait((waiting,), timeout=deadline.left())
+        if not waiting.done():
+            if task.cancel():
+                return self.desk.reply_late(service)
+            await asyncio.wait((waiting,), timeout=deadline.reserved)
+        if waiting.done() or not deadline.claim():
+            return await waiting
+        return self.desk.reply_late(service)
 
     def _note(self, name: str, number: int, reply: Reply, size: int, seconds: float) -> None:
         event: dict[str, object] = {
@@ -158,8 +198,16 @@ class Counter:
         }
         if reply.status == 200:
             event["rules"] = reply.rules
+        if reply.late:
+            event["late"] = True
         self.metrics.call(name, reply.status, seconds)
         self.log(event)
+
+
+def _seen(waiting: asyncio.Future[Any]) -> None:
+    """Takes note of how it ended, so that nobody else logs an exception that nobody waits for."""
+    if not waiting.cancelled():
+        waiting.exception()
 
 
 def _encoding(request: Request) -> str:

@@ -98,7 +98,10 @@ class Egress:
 
     def allows(self, address: str) -> bool:
         """Whether the site lists the origin of an address, for its scheme."""
-        return self._listed(_parsed(address)) is not None
+        try:
+            return self._listed(_parsed(address)) is not None
+        except NotAllowed:
+            return False
 
     async def get(
         self, address: str, *, token: str = "", accept: str = "", allowance: Allowance | None = None
