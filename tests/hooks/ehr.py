@@ -15,7 +15,11 @@ import httpx
 from fastapi import FastAPI
 
 from cds.hooks.app import Options, create_app
+from cds.hooks.settings import Settings
 from tests.records import AS_OF, ZONE, Json, rulebook
+
+# A machine that does five things at once must not run out of time where a test is about cards.
+UNHURRIED = Options(settings=Settings(budget_ms=60_000))
 
 Events = list[Mapping[str, object]]
 INSTANCE = "7b2f0e62-6c0e-4f0a-8a53-0e8f0c1f3a77"
@@ -29,14 +33,18 @@ class Ehr:
     ) -> None:
         self.events: Events = []
         self.app: FastAPI = create_app(
-            rulebook(root), ZONE, lambda: now.astimezone(UTC), self.events.append, options
+            rulebook(root), ZONE, lambda: now.astimezone(UTC), self.events.append, options or UNHURRIED
         )
 
     def run(self, work: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
         async def go() -> Any:
             transport = httpx.ASGITransport(self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://cds.test") as client:
-                return await work(client)
+                try:
+                    return await work(client)
+                finally:
+                    if self.app.state.fetcher is not None:
+                        await self.app.state.fetcher.close()
 
         return asyncio.run(go())
 
