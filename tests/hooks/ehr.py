@@ -33,7 +33,11 @@ class Ehr:
     ) -> None:
         self.events: Events = []
         self.app: FastAPI = create_app(
-            rulebook(root), ZONE, lambda: now.astimezone(UTC), self.events.append, options or UNHURRIED
+            rulebook(root),
+            ZONE,
+            lambda: now.astimezone(UTC),
+            self.events.append,
+            options or UNHURRIED,
         )
 
     def run(self, work: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:

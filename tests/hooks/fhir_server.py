@@ -83,7 +83,10 @@ class Server:
 
 def http(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
     """A response with its length, unless the headers say otherwise."""
-    fields = {"content-length": str(len(body)), **{k.replace("_", "-"): v for k, v in headers.items()}}
+    fields = {
+        "content-length": str(len(body)),
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
     return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
 
