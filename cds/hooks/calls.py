@@ -160,9 +160,12 @@ class Counter:
         if isinstance(found, Gaps):
             assert self.fetcher is not None
             fetched = await self.fetcher.fetch(found, deadline)
-            inline = inline and fetched.size <= self.limits.inline_bytes
+            inline = inline and fetched.room.taken <= self.limits.inline_bytes
             finish = partial(self.desk.reply_filled, service, fetched, deadline)
-            found = finish() if inline else await self._in_time(finish, service, deadline)
+            try:
+                found = finish() if inline else await self._in_time(finish, service, deadline)
+            finally:
+                fetched.room.give_back()
         if found.late:
             self.metrics.late()
         return found

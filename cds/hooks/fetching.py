@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cds.chart.document import UNREADABLE, decode
 from cds.chart.fields import Json, as_object
 from cds.hooks.deadline import Deadline
-from cds.hooks.egress import Allowance, Egress, EgressError, NotAllowed, TooSlow
+from cds.hooks.egress import Allowance, Egress, EgressError, NotAllowed, Room, TooSlow
 from cds.hooks.filling import Filling
 from cds.hooks.gaps import Gap, Gaps, medications_wanted
 from cds.values.problem import Problem
@@ -27,6 +27,8 @@ AT_ONCE = 8
 """So many requests of one call are under way at a time."""
 MAX_PAGES = 50
 """So many pages of one key are fetched; what lies beyond is told as not fetched."""
+MAX_HELD_BYTES = 256 * 1024 * 1024
+"""So much that was fetched is held at once, for all calls together."""
 # A page beyond this is decoded in a thread, so that other calls do not wait for it.
 _DECODED_INLINE = 256 * 1024
 _ACCEPT = "application/fhir+json, application/json;q=0.9"
@@ -37,20 +39,24 @@ _DRUGS = "Medication"
 class Fetched:
     """A request with what was fetched in its prefetch, and what is to be told of it.
 
-    ``outcomes`` says by key how it went; ``size`` is how many bytes came.
+    ``outcomes`` says by key how it went; ``room`` is what the bytes that came are held in.
     """
 
     request: Json
     outcomes: Mapping[str, str]
     problems: tuple[Problem, ...]
-    size: int
+    room: Room
 
 
 class Fetcher:
-    """Asks the FHIR servers that a site lists; ``max_bytes`` bounds what one call may fetch."""
+    """Asks the FHIR servers that a site lists; ``max_bytes`` bounds what one call may fetch.
+
+    Whoever has done with what was fetched gives its room back.
+    """
 
     def __init__(self, egress: Egress, max_bytes: int, metrics: Metrics) -> None:
         self._egress, self._max_bytes, self._metrics = egress, max_bytes, metrics
+        self._room = Room(MAX_HELD_BYTES)
 
     def allows(self, base: str) -> bool:
         """Whether the site lists a FHIR server."""
@@ -58,7 +64,7 @@ class Fetcher:
 
     async def fetch(self, gaps: Gaps, deadline: Deadline) -> Fetched:
         """The call with its gaps filled as far as they can be until the deadline; never raises."""
-        errand = _Errand(self._egress, gaps, self._max_bytes, deadline)
+        errand = _Errand(self._egress, gaps, Room(self._max_bytes, self._room), deadline)
         filled = await errand.fill(gaps.missing)
         request = _with(gaps.request, filled)
         drugs = [
@@ -73,7 +79,7 @@ class Fetcher:
             request=_with_drugs(request, named),
             outcomes={item.gap.key: item.outcome for item in (*filled, *named)},
             problems=tuple(problem for problem in problems if problem is not None),
-            size=errand.size,
+            room=errand.room,
         )
 
     async def close(self) -> None:
@@ -83,9 +89,8 @@ class Fetcher:
 class _Errand:
     """What is fetched for one call: its time, its bytes, and so many requests at a time."""
 
-    def __init__(self, egress: Egress, gaps: Gaps, max_bytes: int, deadline: Deadline) -> None:
-        self._egress, self._gaps, self._deadline = egress, gaps, deadline
-        self._left, self.size = max_bytes, 0
+    def __init__(self, egress: Egress, gaps: Gaps, room: Room, deadline: Deadline) -> None:
+        self._egress, self._gaps, self.room, self._deadline = egress, gaps, room, deadline
         self._gate = asyncio.Semaphore(AT_ONCE)
 
     async def fill(self, gaps: Iterable[Gap]) -> list[Filling]:
@@ -130,10 +135,9 @@ class _Errand:
                     address,
                     token=self._gaps.token,
                     accept=_ACCEPT,
-                    allowance=Allowance(self._deadline.left_to_fetch(), self._left),
+                    allowance=Allowance(self._deadline.left_to_fetch()),
+                    room=self.room,
                 )
-            self._left -= len(page.body)
-            self.size += len(page.body)
             root = await _decoded(page.body) if page.status == 200 else None
             address = filling.take(page.status, root, address)
 
