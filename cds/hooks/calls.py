@@ -15,13 +15,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from cds.hooks.deadline import Deadline
-from cds.hooks.desk import Desk, Reply, refusal
+from cds.hooks.desk import Desk, Read, Reply, refusal
 from cds.hooks.discovery import Service
 from cds.hooks.fetching import Fetcher
 from cds.hooks.gaps import Gaps
 from cds.hooks.metrics import Metrics
 from cds.hooks.outcome import Outcome, Refused, quoted
-from cds.hooks.request import too_large
+from cds.hooks.request import drafts_of, too_large
 
 Log = Callable[[Mapping[str, object]], None]
 """Takes one event: ids, counts, durations; never anything of a record."""
@@ -29,6 +29,8 @@ Log = Callable[[Mapping[str, object]], None]
 # A small body is judged in less time than it takes to hand it to a thread and wait for the
 # interpreter's lock; a larger one would keep everybody else waiting, so a thread has it.
 INLINE_BYTES = 256 * 1024
+# So is one about many orders, each of which may have a card that lists what it was found beside.
+INLINE_DRAFTS = 10
 # Judging is Python, and one interpreter runs one thread at a time: more threads answer no sooner.
 WORKERS = 2
 # Calls and bytes in hand at once; beyond, a call is asked to come again, so that memory is bounded.
@@ -41,12 +43,13 @@ class Limits:
     """What all calls together may take, and from what size on a call is no quick one."""
 
     inline_bytes: int = INLINE_BYTES
+    inline_drafts: int = INLINE_DRAFTS
     workers: int = WORKERS
     max_calls: int = MAX_CALLS
     max_held_bytes: int = MAX_HELD_BYTES
 
 
-Answered = TypeVar("Answered", Reply, Reply | Gaps)
+Answered = TypeVar("Answered", Reply, Reply | Gaps | Read)
 Answering = Callable[[Service, bytes, str], Awaitable[Reply]]
 
 
@@ -153,22 +156,35 @@ class Counter:
 
     async def _reply(self, service: Service, body: bytes, encoding: str) -> Reply:
         """The reply within the budget, which runs from here on: the call has arrived whole."""
-        deadline = Deadline(self.budget)
-        inline = len(body) <= self.limits.inline_bytes and not encoding
-        begin = partial(self.desk.reply, service, body, encoding, deadline)
-        found = begin() if inline else await self._in_time(begin, service, deadline)
+        deadline, limits = Deadline(self.budget), self.limits
+        if len(body) <= limits.inline_bytes and not encoding:
+            most = limits.inline_drafts
+            found = self.desk.reply(service, body, encoding, deadline, most)
+        else:
+            begin = partial(self.desk.reply, service, body, encoding, deadline)
+            found = await self._in_time(begin, service, deadline)
         if isinstance(found, Gaps):
-            assert self.fetcher is not None
-            fetched = await self.fetcher.fetch(found, deadline)
-            inline = inline and fetched.room.taken <= self.limits.inline_bytes
-            finish = partial(self.desk.reply_filled, service, fetched, deadline)
-            try:
-                found = finish() if inline else await self._in_time(finish, service, deadline)
-            finally:
-                fetched.room.give_back()
+            found = await self._filled(found, len(body), service, deadline)
+        elif isinstance(found, Read):
+            judge = partial(self.desk.reply_read, service, found, deadline)
+            found = await self._in_time(judge, service, deadline)
         if found.late:
             self.metrics.late()
         return found
+
+    async def _filled(self, gaps: Gaps, size: int, service: Service, deadline: Deadline) -> Reply:
+        """The reply to a call of so many bytes once what it left open is fetched."""
+        assert self.fetcher is not None
+        fetched = await self.fetcher.fetch(gaps, deadline)
+        read = Read(fetched.request, fetched.problems, fetched.outcomes.get("patient", ""))
+        small = size + fetched.room.taken <= self.limits.inline_bytes
+        try:
+            if small and drafts_of(read.request) <= self.limits.inline_drafts:
+                return self.desk.reply_read(service, read, deadline)
+            judge = partial(self.desk.reply_read, service, read, deadline)
+            return await self._in_time(judge, service, deadline)
+        finally:
+            fetched.room.give_back()
 
     async def _in_time(
         self, work: Callable[[], Answered], service: Service, deadline: Deadline

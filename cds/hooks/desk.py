@@ -18,11 +18,17 @@ from cds.engine.review import NOT_IN_TIME, evaluator
 from cds.hooks.deadline import Deadline
 from cds.hooks.discovery import Service
 from cds.hooks.feedback import read_feedback
-from cds.hooks.fetching import Fetched
 from cds.hooks.gaps import Gaps, find_gaps
 from cds.hooks.keeper import Keeper
 from cds.hooks.outcome import Outcome, Refused, outcomes
-from cds.hooks.request import check_patient, check_request, patient_of, read_body, too_deep
+from cds.hooks.request import (
+    check_patient,
+    check_request,
+    drafts_of,
+    patient_of,
+    read_body,
+    too_deep,
+)
 from cds.rulebook.model import Rulebook
 from cds.store.store import StoreError
 from cds.values.problem import Place, Problem, Severity
@@ -45,6 +51,18 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """A call that was read and checked, and waits to be judged; ``problems`` are told with it.
+
+    ``fetching`` says how it went to ask for the Patient ("" where nobody did).
+    """
+
+    request: Json
+    problems: tuple[Problem, ...] = ()
+    fetching: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Answers calls by one rulebook. ``judging`` is off only to measure what judging costs;
     ``aside`` is shown each review that was answered, and must not wait; ``keeper`` remembers cards;
@@ -61,11 +79,17 @@ class Desk:
     allows: Callable[[str], bool] | None = None
 
     def reply(
-        self, service: Service, body: bytes, encoding: str, deadline: Deadline
-    ) -> Reply | Gaps:
+        self,
+        service: Service,
+        body: bytes,
+        encoding: str,
+        deadline: Deadline,
+        most_drafts: int | None = None,
+    ) -> Reply | Gaps | Read:
         """The reply to a call; a refusal is a reply too. Raises only what is our own mistake.
 
-        A call that something is missing for which can be asked for is given back with its gaps.
+        A call that something is missing for which can be asked for is given back with its gaps;
+        one with more drafts than ``most_drafts`` is given back to be judged elsewhere.
         """
         try:
             request = read_body(body, encoding, self.max_bytes)
@@ -75,18 +99,21 @@ class Desk:
             gaps = find_gaps(service, request, self.allows) if self.allows else None
             if gaps is not None and not gaps.refused:
                 return gaps
+            read = Read(request, _not_asked(gaps))
+            if most_drafts is not None and drafts_of(request) > most_drafts:
+                return read
             check_patient(request)
-            return self._judged(service, request, deadline, _not_asked(gaps))
+            return self._judged(service, read, deadline)
         except Refused as refused:
             return refusal(refused.outcome)
         except RecursionError:
             return refusal(too_deep().outcome)
 
-    def reply_filled(self, service: Service, fetched: Fetched, deadline: Deadline) -> Reply:
-        """The reply to a call whose gaps were filled, as far as they could be."""
+    def reply_read(self, service: Service, read: Read, deadline: Deadline) -> Reply:
+        """The reply to a call that was given back: its gaps are filled as far as they could be."""
         try:
-            check_patient(fetched.request, fetched.outcomes.get("patient", ""))
-            return self._judged(service, fetched.request, deadline, fetched.problems)
+            check_patient(read.request, read.fetching)
+            return self._judged(service, read, deadline)
         except Refused as refused:
             return refusal(refused.outcome)
         except RecursionError:
@@ -124,10 +151,8 @@ class Desk:
             return refusal(Outcome(503, "transient", what, "the same call a little later"))
         return Reply(200, outcomes(refused) if refused else b"{}")
 
-    def _judged(
-        self, service: Service, request: Json, deadline: Deadline, problems: Sequence[Problem]
-    ) -> Reply:
-        now = self.clock()
+    def _judged(self, service: Service, read: Read, deadline: Deadline) -> Reply:
+        request, now = read.request, self.clock()
         setting = Setting(self.rulebook, now, self.zone, service.hook, stop=deadline.passed)
         if self.keeper is not None:
             patient = patient_of(request)
@@ -139,7 +164,7 @@ class Desk:
             raise Refused(Outcome(400, "invalid", what or "nobody to judge", "a hook request"))
         late = any(problem.kind == "deadline" for problem in found.answer.review.problems)
         rules = tuple(item.finding.rule.id for item in found.answer.drawn)
-        reply = Reply(200, encode(self._wire(found, problems)), rules, late)
+        reply = Reply(200, encode(self._wire(found, read.problems)), rules, late)
         # What follows is for answers that are given: one that nobody waits for any more is none.
         if deadline.claim():
             if self.aside is not None and not late:

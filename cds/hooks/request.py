@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from cds.chart.document import decode
-from cds.chart.fields import Json, as_object, as_text, objects
+from cds.chart.fields import Json, as_list, as_object, as_text, objects
 from cds.hooks.outcome import Outcome, Refused, quoted
 
 _ACCEPTED = "a CDS Hooks request as a JSON object"
@@ -106,6 +106,12 @@ def check_request(request: Json, hook: str) -> None:
 def patient_of(request: Json) -> str:
     """The id of the patient of a request that was checked."""
     return as_text(as_object(request.get("context")).get("patientId")).removeprefix("Patient/")
+
+
+def drafts_of(request: Json) -> int:
+    """How many orders and bookings a call is about: judging takes its time for each."""
+    values = as_object(request.get("context")).values()
+    return sum(len(as_list(as_object(value).get("entry"))) for value in values)
 
 
 def _required_text(holder: Json, name: str, accepted: str, place: str = "") -> None:

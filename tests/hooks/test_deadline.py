@@ -244,6 +244,24 @@ def test_neither_the_one_that_hangs_nor_the_one_that_waits_is_left_without_an_an
     assert f"{LATE} 3.0" in ehr.send("GET", "/metrics").text
 
 
+def test_a_call_about_many_orders_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = Stuck(monkeypatch)
+    ehr = Ehr(options=Options(settings=Settings(budget_ms=BRIEF)))
+    many = request(*[{**DRAFT, "id": f"d{number}"} for number in range(11)])
+
+    async def work(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
+        heavy = asyncio.create_task(client.post("/cds-services/ldn-order-sign", json=many))
+        assert await asyncio.to_thread(stuck.begun.wait, 30)
+        other = await client.get("/health")
+        return await heavy, other
+
+    try:
+        heavy, other = ehr.run(work)
+    finally:
+        stuck.go.set()
+    assert (unchecked(heavy), other.status_code) == (rules(), 200)
+
+
 def test_cards_that_nobody_waited_for_are_not_remembered(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
