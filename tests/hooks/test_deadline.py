@@ -57,9 +57,9 @@ def call(document: Json, server: Server, budget_ms: int = BRIEF) -> httpx.Respon
 
 
 @pytest.fixture
-def half_a_second_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_second_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left of a budget of 20 seconds is for judging: the machine may be a slow one."""
-    monkeypatch.setattr(cds.hooks.deadline, "_MOST_RESERVED", 19.5)
+    monkeypatch.setattr(cds.hooks.deadline, "_MOST_RESERVED", 19.0)
     monkeypatch.setattr(cds.hooks.deadline, "_RESERVED_SHARE", 1.0)
 
 
@@ -90,7 +90,7 @@ ENDLESS: list[tuple[str, Answer]] = [
 @pytest.mark.parametrize(
     "endless", [case[1] for case in ENDLESS], ids=[case[0] for case in ENDLESS]
 )
-@pytest.mark.usefixtures("half_a_second_to_fetch")
+@pytest.mark.usefixtures("a_second_to_fetch")
 def test_what_does_not_come_is_not_waited_for(endless: Answer) -> None:
     server = Server(but(record(RECORD), Condition=endless))
     answer = call(asking(server, "Condition", "MedicationRequest"), server, budget_ms=20_000)
@@ -101,7 +101,7 @@ def test_what_does_not_come_is_not_waited_for(endless: Answer) -> None:
     assert unchecked(answer) == []
 
 
-@pytest.mark.usefixtures("half_a_second_to_fetch")
+@pytest.mark.usefixtures("a_second_to_fetch")
 def test_pages_that_came_in_time_are_judged() -> None:
     server = Server(record(RECORD))
     first = says_json(searchset(OPIOID, **next_page(f"{server.base}/More?page=2")))
@@ -197,7 +197,10 @@ class Stuck:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go, self.ended = threading.Event(), threading.Event(), threading.Event()
 
+        self.calls = 0
+
         def stuck(*args: Any) -> Any:
+            self.calls += 1
             self.begun.set()
             assert self.go.wait(timeout=30)
             try:
@@ -206,6 +209,18 @@ class Stuck:
                 self.ended.set()
 
         monkeypatch.setattr(cds.hooks.desk, "read_request", stuck)
+
+    def finish(self) -> None:
+        """Lets it go, and returns when it is over; on a slow machine it may never have begun."""
+        self.go.set()
+        if self.begun.is_set():
+            assert self.ended.wait(timeout=30)
+
+
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on calls have all the time there is."""
+    monkeypatch.setattr(cds.hooks.deadline, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(Deadline, "left", lambda _: 60.0)
 
 
 def threaded(budget_ms: int, store: str = "") -> Ehr:
@@ -236,17 +251,18 @@ def test_neither_the_one_that_hangs_nor_the_one_that_waits_is_left_without_an_an
             ]
             assert (review["hook"], review["asOf"]) == ("order-sign", "2026-06-10T10:00:00-04:00")
     finally:
-        stuck.go.set()
+        stuck.finish()
     assert [event["late"] for event in ehr.events] == [True] * 3
-    # Those that waited were taken back: the thread is free for the next.
-    assert stuck.ended.wait(timeout=30)
-    monkeypatch.undo()
+    # Those that waited were taken back: nobody works for them any more.
+    no_hurry(monkeypatch)
+    assert ACTIVE in topics(ehr.call(GOOD))
+    assert stuck.calls <= 2
     assert f"{LATE} 3.0" in ehr.send("GET", "/metrics").text
 
 
 def test_a_call_about_many_orders_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = Stuck(monkeypatch)
-    ehr = Ehr(options=Options(settings=Settings(budget_ms=BRIEF)))
+    ehr = Ehr(options=Options(settings=Settings(budget_ms=1000)))
     many = request(*[{**DRAFT, "id": f"d{number}"} for number in range(11)])
 
     async def work(client: httpx.AsyncClient) -> tuple[httpx.Response, httpx.Response]:
@@ -258,7 +274,7 @@ def test_a_call_about_many_orders_holds_up_nobody(monkeypatch: pytest.MonkeyPatc
     try:
         heavy, other = ehr.run(work)
     finally:
-        stuck.go.set()
+        stuck.finish()
     assert (unchecked(heavy), other.status_code) == (rules(), 200)
 
 
@@ -272,10 +288,9 @@ def test_cards_that_nobody_waited_for_are_not_remembered(
     try:
         assert unchecked(ehr.call(GOOD)) == rules()
     finally:
-        stuck.go.set()
-    assert stuck.ended.wait(timeout=30)
+        stuck.finish()
     # The thread takes one call after another: once this is answered, the first is done.
-    monkeypatch.setattr(cds.hooks.deadline, "perf_counter", lambda: 0.0)
+    no_hurry(monkeypatch)
     assert ACTIVE in topics(ehr.call(GOOD))
     assert len(kept) == 1
     keeper.close()
@@ -293,8 +308,7 @@ def test_what_fails_after_its_time_is_nobodys_matter(
 
     async def work(client: httpx.AsyncClient) -> httpx.Response:
         answer = await client.post("/cds-services/ldn-order-sign", json=GOOD)
-        stuck.go.set()
-        await asyncio.to_thread(stuck.ended.wait, 30)
+        await asyncio.to_thread(stuck.finish)
         await asyncio.sleep(0.05)
         return answer
 
