@@ -9,7 +9,7 @@ import httpx
 from cds.chart.fields import Json, as_object, as_text, code_of, objects
 from cds.chart.intake import SHARED_TYPES, owners_of
 from cds.chart.references import Index
-from cds.hooks.gaps import Gap
+from cds.hooks.gaps import Gap, is_refusal
 from cds.values.problem import Place, Problem, Severity
 
 FetchOutcome = Literal["fetched", "forbidden", "failed", "truncated", "late", "not-allowed"]
@@ -43,7 +43,7 @@ class Filling:
 
     def end(self, outcome: FetchOutcome, why: str = "") -> str:
         """It is over; "", since there is no further address."""
-        if self._entries and outcome in ("failed", "forbidden", "late"):
+        if self._entries and outcome != "fetched":
             outcome = "truncated"
         self.outcome, self.why = outcome, why
         return ""
@@ -63,7 +63,8 @@ class Filling:
         kind = answer.get("resourceType")
         if kind == "OperationOutcome":
             self._found = answer
-            return self.end("failed", "the FHIR server answers with an OperationOutcome")
+            state: FetchOutcome = "forbidden" if is_refusal(answer) else "failed"
+            return self.end(state, "the FHIR server answers with an OperationOutcome")
         if "?" not in self.gap.query:
             return self._take_one(answer)
         if kind != "Bundle":
@@ -124,8 +125,8 @@ class Filling:
             return self._found
         if self.outcome in ("fetched", "truncated") or self._lied:
             return self._bundle()
-        code = _ISSUES.get(self.outcome, "transient")
-        return self.gap.came or _outcome(code)
+        own = _outcome(_ISSUES.get(self.outcome, "transient"))
+        return own if self.outcome == "forbidden" else self.gap.came or own
 
     def _bundle(self) -> Json:
         entries = list(self._entries)

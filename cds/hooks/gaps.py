@@ -88,9 +88,14 @@ def _missing(service: Service, request: Json) -> Iterator[Gap]:
 def _unfinished(value: Json) -> bool:
     """A page with more behind it, or a failure that is no refusal: a refusal is respected."""
     if value.get("resourceType") == "OperationOutcome":
-        codes = {code_of(issue.get("code")) for issue in objects(value.get("issue"))}
-        return not codes & _REFUSALS
+        return not is_refusal(value)
     return has_next(value)
+
+
+def is_refusal(outcome: Json) -> bool:
+    """Whether an OperationOutcome says that somebody may not see something."""
+    codes = {code_of(issue.get("code")) for issue in objects(outcome.get("issue"))}
+    return bool(codes & _REFUSALS)
 
 
 def _filled(template: str, context: Json) -> str:

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from cds.hooks.app import Options
-from cds.hooks.settings import Settings
+from cds.hooks.settings import FhirServer, Settings
 from tests.hooks.ehr import Ehr, check_outcome, review_of
 from tests.hooks.fhir_server import (
+    LOOPBACK,
     Answer,
     Asked,
     Server,
@@ -289,7 +290,7 @@ def next_page(url: str) -> Json:
     return {"link": [{"relation": "self", "url": "x"}, {"relation": "next", "url": url}]}
 
 
-def pages(server_base: list[str], last: Answer | None = None) -> Answer:
+def pages(server_base: list[str], last: Answer | None = None, closing: bool = False) -> Answer:
     """Three pages of orders; the opioid is on the last."""
 
     async def answer(asked: Asked, writer: Writer) -> None:
@@ -301,7 +302,8 @@ def pages(server_base: list[str], last: Answer | None = None) -> Answer:
         link = (
             {} if page == "3" else next_page(f"{server_base[0]}?_getpages=x&page={int(page) + 1}")
         )
-        writer.write(http(json.dumps(searchset(item, **link)).encode()))
+        more = {"connection": "close"} if closing else {}
+        writer.write(http(json.dumps(searchset(item, **link)).encode(), **more))
 
     return answer
 
@@ -340,6 +342,25 @@ def test_a_page_that_dies_leaves_the_pages_before_it() -> None:
     assert review_of(answer)["coverage"]["MedicationRequest"] == "truncated"
     assert UNSEEN in topics(answer)
     assert "came in part" in told(answer)
+
+
+def test_a_name_that_moves_between_pages_leaves_the_pages_before_it() -> None:
+    base = [""]
+    server = Server(pages(base, closing=True))
+    base[0] = f"http://fhir.hospital.test:{server.port}/fhir"
+    names: list[str] = []
+
+    async def moving(host: str, _: int) -> list[str]:
+        names.append(host)
+        return ["127.0.0.1"] if len(names) == 1 else ["169.254.169.254"]
+
+    listed = FhirServer(base[0].removesuffix("/fhir"), LOOPBACK, plain_http=True)
+    ehr = Ehr(options=Options(settings=Settings(fhir_servers=(listed,), budget_ms=20_000)))
+    ehr.app.state.fetcher._egress._resolve = moving
+    answer = call(asking(server, "MedicationRequest", fhirServer=base[0]), server, ehr=ehr)
+    assert review_of(answer)["coverage"]["MedicationRequest"] == "truncated"
+    assert "leads to no address" in told(answer)
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
