@@ -39,11 +39,13 @@ Answer = Callable[[Asked, Writer], Awaitable[None]]
 class Server:
     """Answers every GET by ``answer``; ``asked`` is what came, ``connections`` how many clients did."""
 
-    def __init__(self, answer: Answer, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, answer: Answer, context: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self.answer, self.context = answer, context
         self.asked: list[Asked] = []
         self.connections = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self.origin = f"http://127.0.0.1:{self.port}"
         self.base = f"{self.origin}/fhir"

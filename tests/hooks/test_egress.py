@@ -488,7 +488,14 @@ def test_what_is_said_names_an_origin_and_nothing_else() -> None:
 
 
 def test_one_may_be_used_from_one_event_loop_after_another() -> None:
-    first, second = Server(says(http(b"x"))), Server(says(http(b"y")))
-    egress = Egress((first.listed(), second.listed()))
-    assert got(first, egress=egress).body == b"x"
-    assert got(second, egress=egress).body == b"y"
+    server = Server(says(http(b"x", connection="close")))
+    egress = Egress((server.listed(),), max_connections=1)
+
+    async def crowd() -> None:
+        async with server.running():
+            await asyncio.gather(*(egress.get(f"{server.base}/x") for _ in range(3)))
+
+    asyncio.run(crowd())
+    server = Server(says(http(b"y", connection="close")), port=server.port)
+    asyncio.run(crowd())
+    assert len(server.asked) == 3
