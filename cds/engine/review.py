@@ -28,6 +28,11 @@ from cds.values.truth import Truth, all_of
 Judge = Callable[[tuple[Agenda, ...], Sheet, Container[str]], tuple[Verdict, ...]]
 """Who gives each rule's verdict on a sheet; the keys are of findings that were shown before."""
 
+Stop = Callable[[], bool]
+"""Asked before each rule: whether the time for judging is over."""
+
+NOT_IN_TIME = "not checked in time"
+
 
 class Evaluator:
     """A rulebook compiled once, ready to judge any number of charts."""
@@ -60,19 +65,32 @@ class Evaluator:
         as_of: datetime,
         shown: Container[str] = frozenset(),
         judge: Judge | None = None,
+        stop: Stop | None = None,
     ) -> Review:
         """The verdict of every rule of the hook on the chart, as it was known at ``as_of``.
 
         ``as_of`` is an aware instant in the site's zone; ``shown`` holds what a rule with a memory
         must not repeat (``Finding.memory``). A deceased patient is not judged; the problem says so.
-        ``judge`` is who decides, if not this evaluator.
+        ``judge`` is who decides, if not this evaluator. Once ``stop`` says so, the rules that are
+        left are unknown, and a problem says that they were not checked in time.
         """
         clock = Clock(as_of)
         problems = _deceased(chart, clock)
         if problems:
             return Review(chart, hook, clock, (), (), problems)
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
+        if stop is not None:
+            judge = partial(self._judge_until, stop)
         verdicts = (judge or self.judge_all)(self.agendas(hook.name), sheet, shown)
+        late = sum(verdict.missing == (NOT_IN_TIME,) for verdict in verdicts) if stop else 0
+        if late:
+            unseen = late == len(
+                verdicts
+            )  # then nothing of the chart was worked out, nor is it now
+            unclassified = () if unseen else tuple(sorted(self._unclassified(sheet)))
+            about = False if unseen else self._about_drafts(sheet)
+            problems = (_not_in_time(late, len(verdicts)),)
+            return Review(chart, hook, clock, verdicts, unclassified, problems, about, shown)
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(
             chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet), shown
@@ -85,6 +103,14 @@ class Evaluator:
     ) -> tuple[Verdict, ...]:
         """The verdict of each rule of the agendas on a sheet; see ``Judge``."""
         return tuple(self._judge(each, sheet, shown) for each in agendas)
+
+    def _judge_until(
+        self, stop: Stop, agendas: tuple[Agenda, ...], sheet: Sheet, shown: Container[str]
+    ) -> tuple[Verdict, ...]:
+        return tuple(
+            _not_checked(each.rule) if stop() else self._judge(each, sheet, shown)
+            for each in agendas
+        )
 
     def _judge(self, agenda: Agenda, sheet: Sheet, shown: Container[str]) -> Verdict:
         base = Scope(sheet, None, agenda.clauses)
@@ -352,6 +378,17 @@ def _certain_first(bounds: tuple[Bound, ...]) -> tuple[Bound, ...]:
     return tuple(sorted(bounds, key=lambda bound: (-bound.truth, bound.fact.name, bound.fact.key)))
 
 
+def _not_checked(rule: Rule) -> Verdict:
+    missing = (NOT_IN_TIME,)
+    step = Step(rule.title, Truth.UNKNOWN, missing=missing)
+    return Verdict(rule, Truth.UNKNOWN, (), missing, True, lambda: (step,))
+
+
+def _not_in_time(late: int, rules: int) -> Problem:
+    what = f"{late} of {rules} rules were not checked in time"
+    return Problem(Place(), what, "", "deadline", Severity.WARNING)
+
+
 def _deceased(chart: Chart, clock: Clock) -> tuple[Problem, ...]:
     died = chart.patient.deceased
     if died is False or (died is not True and died.first > clock.now):
@@ -380,6 +417,7 @@ def review(
     hook: Hook,
     as_of: datetime,
     shown: Container[str] = frozenset(),
+    stop: Stop | None = None,
 ) -> Review:
     """The review of one chart; see ``Evaluator.review``."""
-    return evaluator(rulebook).review(chart, hook, as_of, shown)
+    return evaluator(rulebook).review(chart, hook, as_of, shown, stop=stop)

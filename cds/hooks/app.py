@@ -32,6 +32,8 @@ from cds.hooks.calls import Counter, Limits, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.egress import Egress
+from cds.hooks.fetching import Fetcher
 from cds.hooks.gate import HEADER, Gate, Passage
 from cds.hooks.health import ALIVE, Health
 from cds.hooks.journal import Log
@@ -78,10 +80,13 @@ def create_app(
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
     opinion = _second_opinion(rulebook, log, metrics) if options.second_opinion else None
     aside = opinion.offer if opinion is not None else None
-    keeper = _keeper(rulebook, log, metrics, options.settings)
-    desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside, keeper)
+    settings = options.settings
+    keeper = _keeper(rulebook, log, metrics, settings)
+    fetcher = _fetcher(settings, metrics) if settings.fhir_servers else None
+    allows = fetcher.allows if fetcher is not None else None
+    desk = Desk(rulebook, zone, clock, settings.max_bytes, options.judging, aside, keeper, allows)
     health = Health(rulebook, seat.gate, keeper, opinion, seat.board)
-    counter = Counter(desk, offered, options.limits, log, metrics)
+    counter = Counter(desk, offered, options.limits, log, metrics, settings.budget_ms, fetcher)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -89,7 +94,7 @@ def create_app(
         gc.collect()
         gc.freeze()
         yield
-        counter.close()
+        await counter.close()
         if opinion is not None:
             opinion.close()
         if keeper is not None:
@@ -97,11 +102,26 @@ def create_app(
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
-    app.state.second_opinion, app.state.keeper = opinion, keeper
+    app.state.second_opinion, app.state.keeper, app.state.fetcher = opinion, keeper, fetcher
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
 
     async def discover(_: Request) -> Response:
         return respond(discovery)
+
+    app.add_route("/cds-services", discover, ["GET"])
+    app.add_route("/cds-services/{id}", counter.call, ["POST"])
+    app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
+    _watch(app, health, metrics)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
+    _allow_origins(app, options.settings.origins)
+    app.add_middleware(Passage, gate=seat.gate, log=log)  # the last one is the outermost
+    app.state.metrics = metrics
+    return app
+
+
+def _watch(app: FastAPI, health: Health, metrics: Metrics) -> None:
+    """The addresses for whoever looks after the service."""
 
     async def healthy(_: Request) -> Response:
         return respond(await health.reply())
@@ -110,22 +130,17 @@ def create_app(
         return respond(ALIVE)
 
     async def measured(_: Request) -> Response:
-        metrics.refresh(seat.gate.inside)
+        metrics.refresh(health.gate.inside)
         # In a thread: it adds up the files of all processes, and may wait for their lock.
         return Response(await asyncio.to_thread(metrics.render), media_type=CONTENT_TYPE)
 
     app.add_route("/metrics", measured, ["GET"])
-    app.add_route("/cds-services", discover, ["GET"])
-    app.add_route("/cds-services/{id}", counter.call, ["POST"])
-    app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
     app.add_route("/health", healthy, ["GET"])
     app.add_route("/health/live", alive, ["GET"])
-    app.add_exception_handler(HTTPException, _no_route)
-    app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
-    _allow_origins(app, options.settings.origins)
-    app.add_middleware(Passage, gate=seat.gate, log=log)  # the last one is the outermost
-    app.state.metrics = metrics
-    return app
+
+
+def _fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
+    return Fetcher(Egress(settings.fhir_servers), settings.max_bytes, metrics)
 
 
 def _second_opinion(rulebook: Rulebook, log: Log, metrics: Metrics) -> SecondOpinion:

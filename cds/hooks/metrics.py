@@ -33,6 +33,7 @@ from prometheus_client import (
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from cds.engine.review import NOT_IN_TIME
 from cds.hooks.keeper import OUTCOMES as KEPT
 from cds.hooks.opinion import OUTCOMES as OPINIONS
 
@@ -44,6 +45,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 # Why a rule could not be decided, by how the sentence ends; all other sentences are of the record.
 _REASONS = {
+    NOT_IN_TIME: "not-in-time",
     "was not supplied": "not-supplied",
     "was refused": "refused",
     "could not be retrieved": "not-retrieved",
@@ -70,6 +72,20 @@ class Metrics:
             ("service",),
             buckets=_SECONDS,
             registry=self._registry,
+        )
+        self._fetches = self.counter(
+            "cds_fetches",
+            "Queries to FHIR servers for what calls did not bring, by outcome.",
+            "outcome",
+        )
+        self._fetch_seconds = Histogram(
+            "cds_fetch_seconds",
+            "How long such a query took, pages included.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._late = self.counter(
+            "cds_late_calls", "Calls whose time was over before everything was checked."
         )
         self._cards = self.counter(
             "cds_cards", "Cards answered, by rule and indicator.", "rule", "indicator"
@@ -111,6 +127,15 @@ class Metrics:
         """Writes down how many requests are being answered, and how large this process is."""
         self._inside.set(inside)
         self._memory.set(_resident_bytes())
+
+    def fetch(self, outcome: str, seconds: float) -> None:
+        """Counts one query to a FHIR server."""
+        self._fetches.labels(outcome).inc()
+        self._fetch_seconds.observe(seconds)
+
+    def late(self) -> None:
+        """Counts one call that was answered before everything was checked."""
+        self._late.inc()
 
     def render(self) -> bytes:
         """The page; of all processes where they share."""
