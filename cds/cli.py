@@ -346,8 +346,15 @@ def serve(
         str | None,
         typer.Option(
             metavar="jwt|none",
-            help="How callers are checked [default: a loopback address is served open].",
+            help="How callers are checked [default: jwt if --config names issuers; else a loopback"
+            " address is served open].",
         ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Certificate with its chain, in PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="Its key, in PEM, without a password.")
     ] = None,
     second_opinion: Annotated[
         bool,
@@ -367,22 +374,23 @@ def serve(
     """
     from cds.hooks.app import Options
     from cds.hooks.serving import Address, Unservable, check_auth, listen, run
+    from cds.hooks.tls import TlsError, read_tls
 
     if auth is not None:
         check_choice(auth, ("jwt", "none"), "--auth")
     address = Address(host, port)
     try:
-        warning = check_auth(auth, address)
+        settings, tls = _settings(config), read_tls(tls_cert, tls_key)
+        warning = check_auth(auth, address, settings, tls)
         setting, notes = read_setting(rules, config, enable, disable, None, timezone, None, None)
-        settings = _settings(config)
         if second_opinion:
             read_engine("both", setting.rulebook)
         listener = listen(address)
-    except Unservable as error:
+    except (Unservable, TlsError) as error:
         raise Stop(str(error)) from error
-    for note in (warning, *notes):
+    for note in filter(None, (warning, *notes)):
         sys.stderr.write(f"cds: {note}\n")
-    options = Options(settings=settings, second_opinion=second_opinion)
+    options = Options(settings=settings, second_opinion=second_opinion, tls=tls)
     run(setting.rulebook, setting.zone, now, listener, options)
 
 

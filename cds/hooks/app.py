@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import cds
 from cds.cards.wire import encode
@@ -26,24 +27,27 @@ from cds.hooks.calls import Counter, Limits, Log, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.guard import Guard, open_door
 from cds.hooks.keeper import Keeper
 from cds.hooks.metrics import CONTENT_TYPE, Metrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
-from cds.hooks.settings import Settings
+from cds.hooks.settings import Network, Settings
+from cds.hooks.tls import Tls
 from cds.rulebook.model import Rulebook
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the service behaves. ``judging`` is off only to measure what judging costs;
-    ``second_opinion`` has the second engine judge again what was answered.
+    ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
     """
 
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
     judging: bool = True
     second_opinion: bool = False
+    tls: Tls | None = None
 
 
 def create_app(
@@ -60,6 +64,8 @@ def create_app(
     metrics = Metrics(opinion)
     counter = Counter(desk, offered, options.limits, log, metrics)
 
+    door = open_door(options.settings, clock, log, metrics)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # The rulebook lives as long as the service: it is not searched for garbage at every call.
@@ -67,6 +73,7 @@ def create_app(
         gc.freeze()
         yield
         counter.close()
+        door.close()
         if opinion is not None:
             opinion.close()
         if keeper is not None:
@@ -94,7 +101,9 @@ def create_app(
     app.add_route("/health", healthy, ["GET"])
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
+    app.add_middleware(Guard, door=door)
     _allow_origins(app, options.settings.origins)
+    _trust_proxies(app, options.settings.proxies)
     return app
 
 
@@ -114,6 +123,12 @@ def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
         allow_credentials=False,
         max_age=3600,
     )
+
+
+def _trust_proxies(app: FastAPI, proxies: tuple[Network, ...]) -> None:
+    """Takes the address of a client from ``X-Forwarded-For``, if such a proxy sends it."""
+    if proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(item) for item in proxies])
 
 
 def _health(rulebook: Rulebook) -> Mapping[str, Any]:

@@ -42,6 +42,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._refused = Counter(
+            "cds_refused",
+            "Calls that were turned away at the door, by reason.",
+            ("reason",),
+            registry=self._registry,
+        )
         if opinion is not None:
             self._registry.register(_Agreement(opinion))
 
@@ -49,6 +55,10 @@ class Metrics:
         """Counts one call that was answered."""
         self._calls.labels(service, str(status)).inc()
         self._seconds.labels(service).observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """Counts one call that was turned away before anybody read it."""
+        self._refused.labels(reason).inc()
 
     def render(self) -> bytes:
         """The page."""

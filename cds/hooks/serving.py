@@ -17,6 +17,10 @@ import uvicorn
 from cds.cards.wire import encode
 from cds.hooks.app import Options, create_app
 from cds.hooks.desk import Clock
+from cds.hooks.keys import KeysError, read_key_file
+from cds.hooks.protocol import server_options
+from cds.hooks.settings import Settings
+from cds.hooks.tls import Tls
 from cds.rulebook.model import Rulebook
 
 _GRACE_SECONDS = 10
@@ -44,23 +48,46 @@ class Address:
             return False
 
 
-def check_auth(auth: str | None, address: Address) -> str:
-    """A warning to be shown at start; raises Unservable where nothing would guard the door.
+def check_auth(auth: str | None, address: Address, settings: Settings, tls: Tls | None) -> str:
+    """A warning to be shown at start, or ""; raises Unservable where nothing would guard the door.
 
-    ``auth`` is "jwt", "none" or None where nothing was said.
+    ``auth`` is "jwt", "none" or None where nothing was said. Tokens are checked as soon as the
+    settings name issuers.
     """
+    if settings.issuers:
+        if auth == "none":
+            raise Unservable(
+                "--auth none: the configuration names issuers, whose tokens are checked;"
+                " accepted: no --auth, or a configuration without issuers"
+            )
+        _check_keys(settings)
+        if tls is None and not address.is_loopback:
+            return f"no TLS on {address.host}: tokens and records must not travel in clear text"
+        return ""
     if auth == "jwt":
         raise Unservable(
-            "--auth jwt: this version cannot check JWTs yet, and does not serve as if it did;"
-            " accepted: --auth none behind a gateway that checks them, or a loopback address"
+            "--auth jwt: no issuer is named, so nobody could call; accepted: a --config with"
+            " service: {public-url: https://…, issuers: [{iss: …, keys: FILE}]}"
         )
     if auth is None and not address.is_loopback:
         raise Unservable(
             f"--host {address.host}: anybody who reaches this address could send records and read"
             " the answers, since callers are not checked; accepted: a loopback address such as"
-            " 127.0.0.1, or --auth none where something in front checks callers"
+            " 127.0.0.1, issuers in --config, or --auth none where something in front checks"
+            " callers"
         )
     return f"callers are not checked (no authentication) on {address.host}"
+
+
+def _check_keys(settings: Settings) -> None:
+    for issuer in settings.issuers:
+        if issuer.keys is None:
+            continue
+        try:
+            read_key_file(issuer.keys)
+        except (OSError, KeysError) as error:
+            what = f"the keys of issuer {issuer.iss} cannot be read: {issuer.keys}: {_why(error)}"
+            raise Unservable(f"{what}; accepted: a file with a JWK Set") from error
 
 
 def write_event(event: Mapping[str, object]) -> None:
@@ -95,10 +122,11 @@ def _why(error: Exception) -> str:
     return (text or str(error) or type(error).__name__).lower()
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, tls: Tls | None = None) -> str:
     """The address as a URL, with the port that was really taken."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def run(
@@ -109,6 +137,7 @@ def run(
     options: Options | None = None,
 ) -> None:
     """Serves on the socket until SIGTERM or SIGINT, then ends in order."""
+    options = options or Options()
     app = create_app(rulebook, zone, clock, write_event, options)
     _quiet_server_log()
     server = uvicorn.Server(
@@ -118,6 +147,8 @@ def run(
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            **server_options(options.settings),
+            **(options.tls.server_options() if options.tls is not None else {}),
         )
     )
 
@@ -127,7 +158,7 @@ def run(
     # The server repeats the signal that ended it once it is done: by then these take it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    sys.stdout.write(f"{url_of(listener)}/cds-services\n")
+    sys.stdout.write(f"{url_of(listener, options.tls)}/cds-services\n")
     sys.stdout.flush()
     server.run(sockets=[listener])
 
@@ -139,13 +170,16 @@ class _OneLine(logging.Handler):
         event: dict[str, object] = {"event": "server", "level": record.levelname.lower()}
         if record.exc_info and record.exc_info[0] is not None:
             event["error"] = record.exc_info[0].__name__
+        elif not record.name.startswith("uvicorn"):
+            event["logger"] = record.name
         else:
             event["message"] = str(record.msg).partition("\n")[0][:200]
         write_event(event)
 
 
 def _quiet_server_log() -> None:
-    logger = logging.getLogger("uvicorn")
-    logger.handlers = [_OneLine()]
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)
+    for name in ("uvicorn", ""):  # "" is whatever else may speak: the event loop, HTTP clients
+        logger = logging.getLogger(name)
+        logger.handlers = [_OneLine()]
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)

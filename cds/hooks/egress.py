@@ -1,0 +1,356 @@
+"""The one way out: GETs to the servers that a site lists, and to nowhere else.
+
+Addresses come from callers (``fhirServer``, ``next`` links, ``jku``), so nothing of them is
+trusted. Only a listed origin is asked; its name is resolved here, the address is checked and that
+very address is connected to, so that a name which changes in between gains nothing. Redirects are
+refused, proxies, cookies and passwords of the environment are not used, and time and size have
+limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpcore
+import httpx
+
+from cds.hooks.addresses import allowed_address
+from cds.hooks.settings import FhirServer
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Gives the addresses of a host name; raises OSError where there are none."""
+
+_MIB = 1024 * 1024
+_ADDRESSES_TRIED = 4
+_KEPT_SECONDS = 30.0
+_SECURE_PORT, _PLAIN_PORT = 443, 80
+
+
+class EgressError(Exception):
+    """Why a GET gave nothing. The text names an origin at most: no path, no query, no token."""
+
+
+class NotAllowed(EgressError):  # noqa: N818 - it says what happened
+    """The address is not one that the site lists, or its name leads where it must not."""
+
+
+class Redirected(EgressError):  # noqa: N818 - it says what happened
+    """The server sent us elsewhere; nobody follows."""
+
+
+class TooLarge(EgressError):  # noqa: N818 - it says what happened
+    """The body is beyond the limit."""
+
+
+class TooSlow(EgressError):  # noqa: N818 - it says what happened
+    """The server did not answer in time."""
+
+
+class Broken(EgressError):  # noqa: N818 - it says what happened
+    """The server could not be reached, went away, or does not speak HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How long one GET may take altogether, and how much may come, unpacked."""
+
+    seconds: float = 5.0
+    max_bytes: int = 25 * _MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server answered: any status but a redirect, and the whole body, unpacked."""
+
+    status: int
+    body: bytes
+
+
+class Egress:
+    """GETs to listed origins. ``resolve`` and ``context`` (TLS) are the system's unless given.
+
+    One may be used from several event loops, one after another; connections stay with theirs.
+    """
+
+    def __init__(
+        self,
+        servers: Iterable[FhirServer],
+        *,
+        resolve: Resolve | None = None,
+        context: ssl.SSLContext | None = None,
+        max_connections: int = 32,
+    ) -> None:
+        self._servers = {origin_of(httpx.URL(item.origin)): item for item in servers}
+        self._resolve = resolve or _resolve
+        self._context, self._max = context, max_connections
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        for name in ("httpx", "httpcore"):  # they write addresses with patients' ids in them
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    def allows(self, address: str) -> bool:
+        """Whether the site lists the origin of an address, for its scheme."""
+        return self._listed(_parsed(address)) is not None
+
+    async def get(
+        self, address: str, *, token: str = "", accept: str = "", allowance: Allowance | None = None
+    ) -> Page:
+        """The answer of a listed server to one GET. ``token`` goes as a bearer token.
+
+        Raises EgressError, in one of its kinds.
+        """
+        url, limits = _parsed(address), allowance or Allowance()
+        client = self._client(url)
+        headers = {"accept": accept or "*/*", "accept-encoding": "gzip"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        where = origin_of(url)
+        try:
+            async with asyncio.timeout(limits.seconds):
+                return await _read(client, url, headers, limits)
+        except (TimeoutError, httpcore.TimeoutException):
+            raise TooSlow(f"{where} did not answer in time") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, OSError):
+            raise Broken(f"{where} could not be reached, or went away") from None
+        except (httpx.InvalidURL, ValueError, zlib.error):
+            raise Broken(f"{where} answered what could not be read") from None
+
+    async def close(self) -> None:
+        """Closes the connections of the running event loop."""
+        if self._loop is asyncio.get_running_loop():
+            for client in self._clients.values():
+                await client.aclose()
+        self._clients = {}
+
+    def _listed(self, url: httpx.URL) -> FhirServer | None:
+        found = self._servers.get(origin_of(url))
+        if found is None or url.userinfo or not (url.scheme == "https" or found.plain_http):
+            return None
+        return found
+
+    def _client(self, url: httpx.URL) -> httpx.AsyncClient:
+        """The client of an origin, one a loop; raises NotAllowed."""
+        server = self._listed(url)
+        if server is None:
+            raise NotAllowed(f"{origin_of(url)} is not among the servers that may be asked")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._clients = loop, {}
+        found = self._clients.get(server.origin)
+        if found is None:
+            found = self._clients[server.origin] = self._new_client(server)
+        return found
+
+    def _new_client(self, server: FhirServer) -> httpx.AsyncClient:
+        if self._context is None and not server.plain_http:
+            # The system's certificates, so that a hospital's own authority counts (SSL_CERT_FILE).
+            self._context = ssl.create_default_context()
+        network = _Checked(server, self._resolve)
+        return httpx.AsyncClient(
+            transport=_Transport(network, self._context, self._max),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+
+def origin_of(url: httpx.URL) -> str:
+    """Scheme, host and port of an address, comparable; "" without a host or for another scheme."""
+    if url.scheme not in ("http", "https") or not url.host:
+        return ""
+    port = url.port or (_SECURE_PORT if url.scheme == "https" else _PLAIN_PORT)
+    host = url.raw_host.decode("ascii").lower().rstrip(".")
+    return f"{url.scheme}://[{host}]:{port}" if ":" in host else f"{url.scheme}://{host}:{port}"
+
+
+def _parsed(address: str) -> httpx.URL:
+    try:
+        return httpx.URL(address)
+    except (httpx.InvalidURL, ValueError, TypeError):
+        raise NotAllowed("the address is none") from None
+
+
+async def _read(
+    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], limits: Allowance
+) -> Page:
+    waits, max_bytes = httpx.Timeout(None, connect=limits.seconds), limits.max_bytes
+    async with client.stream("GET", url, headers=headers, timeout=waits) as answer:
+        if 300 <= answer.status_code < 400:
+            raise Redirected(f"{origin_of(url)} sends to another address, which is not followed")
+        said = answer.headers.get("content-length", "")
+        if said.isdigit() and int(said[:20]) > max_bytes:
+            raise TooLarge(f"{origin_of(url)} sends more than {max_bytes} bytes")
+        body = _Body(answer.headers.get("content-encoding", ""), max_bytes)
+        async for part in answer.aiter_raw():
+            if not body.take(part):
+                raise TooLarge(f"{origin_of(url)} sends more than {max_bytes} bytes")
+        return Page(answer.status_code, body.whole())
+
+
+class _Body:
+    """Collects a body; never more than the limit is unpacked, however little it is packed into."""
+
+    def __init__(self, encoding: str, max_bytes: int) -> None:
+        packed = encoding.strip().lower()
+        if packed not in ("", "identity", "gzip", "x-gzip"):
+            raise ValueError(packed)
+        self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in packed else None
+        self._left, self._parts = max_bytes, list[bytes]()
+
+    def take(self, part: bytes) -> bool:
+        """Takes what came; False where that is too much. Raises zlib.error."""
+        if self._unpacker is not None:
+            part = self._unpacker.decompress(part, self._left + 1)
+        self._left -= len(part)
+        self._parts.append(part)
+        return self._left >= 0
+
+    def whole(self) -> bytes:
+        if self._unpacker is not None and not self._unpacker.eof:
+            raise ValueError("the gzip data ends too early")
+        return b"".join(self._parts)
+
+
+# -- below HTTP --------------------------------------------------------------------------------
+
+
+async def _resolve(host: str, port: int) -> Sequence[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=1)  # SOCK_STREAM
+    return [str(address[0]) for *_, address in found]
+
+
+class _Checked(httpcore.AsyncNetworkBackend):
+    """Connects to one server: resolves its name, and connects to an address that was checked."""
+
+    def __init__(self, server: FhirServer, resolve: Resolve) -> None:
+        self._server, self._resolve = server, resolve
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the library's own interface
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        found = await self._resolve(host, port)
+        plain = dict.fromkeys(allowed_address(text, self._server.networks) for text in found)
+        plain.pop("", None)
+        if not plain:
+            raise NotAllowed(f"the name of {self._server.origin} leads to no address that may be")
+        tried = list(plain)[:_ADDRESSES_TRIED]
+        share = timeout / len(tried) if timeout is not None else None
+        for address in tried[:-1]:
+            with suppress(httpcore.NetworkError, httpcore.TimeoutException):
+                return await self._network.connect_tcp(
+                    address, port, share, local_address, socket_options
+                )
+        return await self._network.connect_tcp(
+            tried[-1], port, share, local_address, socket_options
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """The connections of one origin, kept between requests, and only so many at once.
+
+    The library's own pool loses the place of a request that is cancelled while it waits for one
+    (httpcore 1.0.9), and a deadline cancels often.
+    """
+
+    def __init__(
+        self, network: httpcore.AsyncNetworkBackend, context: ssl.SSLContext | None, most: int
+    ) -> None:
+        self._network, self._context = network, context
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._places = asyncio.Semaphore(most)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        address = request.url
+        url = httpcore.URL(
+            scheme=address.raw_scheme,
+            host=address.raw_host,
+            port=address.port,
+            target=address.raw_path,
+        )
+        asked = httpcore.Request(
+            request.method, url, headers=request.headers.raw, extensions=request.extensions
+        )
+        await self._places.acquire()
+        try:
+            connection, answer = await self._asked(asked)
+        except BaseException:
+            self._places.release()
+            raise
+        stream = _Stream(answer, partial(self._take_back, connection))
+        return httpx.Response(answer.status, headers=answer.headers, stream=stream)
+
+    async def aclose(self) -> None:
+        while self._idle:
+            await self._idle.pop().aclose()
+
+    async def _asked(
+        self, asked: httpcore.Request
+    ) -> tuple[httpcore.AsyncHTTPConnection, httpcore.Response]:
+        while self._idle:
+            kept = self._idle.pop()
+            if kept.has_expired():
+                await kept.aclose()
+                continue
+            # It may have gone away while nobody used it: a GET may be asked once more.
+            with suppress(httpcore.NetworkError, httpcore.RemoteProtocolError):
+                return kept, await _sent(kept, asked)
+            break
+        new = httpcore.AsyncHTTPConnection(
+            asked.url.origin, self._context, _KEPT_SECONDS, network_backend=self._network
+        )
+        return new, await _sent(new, asked)
+
+    async def _take_back(
+        self, connection: httpcore.AsyncHTTPConnection, answer: httpcore.Response
+    ) -> None:
+        try:
+            await answer.aclose()
+        finally:
+            self._places.release()
+            if connection.is_idle():
+                self._idle.append(connection)
+            else:
+                await connection.aclose()
+
+
+async def _sent(
+    connection: httpcore.AsyncHTTPConnection, asked: httpcore.Request
+) -> httpcore.Response:
+    try:
+        return await connection.handle_async_request(asked)
+    except BaseException:
+        await connection.aclose()
+        raise
+
+
+class _Stream(httpx.AsyncByteStream):
+    """A body as it comes; its connection goes back when it is closed."""
+
+    def __init__(
+        self, answer: httpcore.Response, give_back: Callable[[httpcore.Response], Awaitable[None]]
+    ) -> None:
+        self._answer, self._give_back = answer, give_back
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._answer.aiter_stream()
+
+    async def aclose(self) -> None:
+        await self._give_back(self._answer)
