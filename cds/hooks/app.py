@@ -81,7 +81,7 @@ def create_app(
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
-    app.state.second_opinion, app.state.keeper = opinion, keeper
+    app.state.second_opinion, app.state.keeper, app.state.door = opinion, keeper, door
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
     health = Reply(200, encode(_health(rulebook)))
 

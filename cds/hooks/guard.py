@@ -35,7 +35,7 @@ from cds.hooks.settings import FhirServer, Issuer, Settings
 from cds.hooks.throttle import Throttle, client_name
 
 _FETCH = Allowance(seconds=3.0, max_bytes=MAX_BYTES)
-_PAGES = {"/health": "health", "/metrics": "metrics"}
+_PAGES = ("health", "metrics")
 _SERVICES = "/cds-services"
 
 
@@ -58,7 +58,9 @@ class Door:
 
     def is_open(self, method: str, path: str) -> bool:
         """Whether an address needs no token, and counts for nobody: pages without any record."""
-        page = _PAGES.get(path, "")
+        page = next(
+            (name for name in _PAGES if path == f"/{name}" or path.startswith(f"/{name}/")), ""
+        )
         if page:
             return page in self.settings.open_pages
         reading = method in ("GET", "HEAD") and not path.startswith(_SERVICES)
@@ -113,7 +115,7 @@ def open_door(
         metrics=metrics,
         issuers=issuers,
         keys={iss: Keys(issuer, _fetcher(issuer), log) for iss, issuer in issuers.items()},
-        replay=Replay(settings.store, log) if issuers else None,
+        replay=Replay(settings.store, log, metrics.token_alone) if issuers else None,
         throttle=Throttle(settings.rate) if settings.rate is not None else None,
     )
 
@@ -129,6 +131,8 @@ def _fetcher(issuer: Issuer) -> Get:
             page = await egress.get(address, accept="application/json", allowance=_FETCH)
         except EgressError as error:
             raise KeysError(type(error).__name__) from None
+        finally:
+            await egress.close()  # the next time is minutes away
         if page.status != 200:
             raise KeysError(f"status {page.status}")
         return page.body
@@ -173,16 +177,20 @@ class Guard:
             caller, denied = peer_of(scope), error
         wait = door.throttle.take(caller) if door.throttle is not None else 0
         if wait:
-            self._note(429, "rate", denied.issuer if denied is not None else "")
+            known = caller if door.checked else ""
+            self._note(scope, 429, "rate", known if denied is None else denied.issuer)
             return _throttled(wait)
         if denied is None:
             return None
-        self._note(401, denied.reason, denied.issuer)
+        self._note(scope, 401, denied.reason, denied.issuer)
         headers = {"www-authenticate": "Bearer", "cache-control": "no-store"}
         return Response(b"", 401, headers)
 
-    def _note(self, status: int, reason: str, issuer: str) -> None:
+    def _note(self, scope: Scope, status: int, reason: str, issuer: str) -> None:
         event: dict[str, object] = {"event": "refused", "status": status, "reason": reason}
+        request_id = scope.get("state", {}).get("request_id")
+        if request_id:
+            event["request"] = request_id
         if issuer:
             event["issuer"] = issuer
         self._door.metrics.refused(reason)

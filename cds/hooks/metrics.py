@@ -48,6 +48,11 @@ class Metrics:
             ("reason",),
             registry=self._registry,
         )
+        self._alone = Counter(
+            "cds_tokens_alone",
+            "Tokens that were let in while the store could not say whether others had seen them.",
+            registry=self._registry,
+        )
         if opinion is not None:
             self._registry.register(_Agreement(opinion))
 
@@ -59,6 +64,10 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """Counts one call that was turned away before anybody read it."""
         self._refused.labels(reason).inc()
+
+    def token_alone(self) -> None:
+        """Counts one token that the store could not be asked about."""
+        self._alone.inc()
 
     def render(self) -> bytes:
         """The page."""

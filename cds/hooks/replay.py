@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -61,13 +60,20 @@ class Memory:
 
 
 class Replay:
-    """Remembers tokens here, and in the store at ``url`` if there is one."""
+    """Remembers tokens here, and in the store at ``url`` if there is one. ``alone`` is told of each
+    call for which the store could not be asked.
+    """
 
-    def __init__(self, url: str, log: Log, ticks: Callable[[], float] = monotonic) -> None:
-        self.outcomes: Counter[str] = Counter()
+    def __init__(
+        self,
+        url: str,
+        log: Log,
+        alone: Callable[[], None] = lambda: None,
+        ticks: Callable[[], float] = monotonic,
+    ) -> None:
         self._memory = Memory()
         self._tokens = Tokens(url) if url else None
-        self._log, self._ticks = log, ticks
+        self._log, self._alone, self._ticks = log, alone, ticks
         self._failed_at = float("-inf")
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="tokens") if url else None
 
@@ -83,7 +89,7 @@ class Replay:
         if self._tokens is None or self._worker is None:
             return True
         if self._ticks() - self._failed_at < AGAIN_SECONDS:
-            self.outcomes["alone"] += 1
+            self._alone()
             return True
         asking = asyncio.get_running_loop().run_in_executor(
             self._worker, self._tokens.take, digest, int(until), int(now)
@@ -99,7 +105,7 @@ class Replay:
 
     def _fail(self, why: str) -> None:
         self._failed_at = self._ticks()
-        self.outcomes["alone"] += 1
+        self._alone()
         self._log({"event": "tokens", "error": why})
 
     def close(self) -> None:

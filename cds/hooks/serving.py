@@ -86,7 +86,8 @@ def _check_keys(settings: Settings) -> None:
         try:
             read_key_file(issuer.keys)
         except (OSError, KeysError) as error:
-            what = f"the keys of issuer {issuer.iss} cannot be read: {issuer.keys}: {_why(error)}"
+            why = str(error) if isinstance(error, KeysError) else _why(error)
+            what = f"the keys of issuer {issuer.iss} cannot be read: {issuer.keys}: {why}"
             raise Unservable(f"{what}; accepted: a file with a JWK Set") from error
 
 

@@ -13,6 +13,7 @@ from cds.hooks.settings import Rate
 MOST_CLIENTS = 10_000
 """So many clients are told apart; beyond, the one that called longest ago starts afresh."""
 _LONGEST_NAME = 64
+_CLOSE = 1e-6  # what is lost in adding fractions
 _NETWORK_BITS = 64
 
 
@@ -32,11 +33,11 @@ class Throttle:
         calls, at = self._buckets.pop(client, (float(most), now))
         per_second = most / self._rate.seconds
         calls = min(most, calls + (now - at) * per_second)
-        allowed = calls >= 1
+        allowed = calls >= 1 - _CLOSE
         self._buckets[client] = (calls - 1 if allowed else calls, now)
         if len(self._buckets) > MOST_CLIENTS:
             self._buckets.popitem(last=False)
-        return 0 if allowed else max(1, ceil((1 - calls) / per_second))
+        return 0 if allowed else max(1, ceil((1 - calls) / per_second - _CLOSE))
 
 
 def client_name(host: str) -> str:
