@@ -60,6 +60,23 @@ def write_certificate(folder: Path, name: str = "server", password: bytes = b"")
     return found
 
 
+def write_site(folder: Path, client: Client) -> Path:
+    """A configuration with one client and a store."""
+    (folder / "ehr.json").write_bytes(key_set(client.jwk()))
+    config = folder / "site.yaml"
+    config.write_text(
+        f"""\
+timezone: UTC
+service:
+  public-url: {PUBLIC_URL}
+  issuers: [{{iss: {EHR}, keys: ehr.json}}]
+  store: sqlite:///{folder}/store.db
+""",
+        encoding="utf-8",
+    )
+    return config
+
+
 @dataclass
 class Site:
     url: str
@@ -72,18 +89,7 @@ class Site:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     tls = write_certificate(folder)
-    (folder / "ehr.json").write_bytes(key_set(CLIENT.jwk()))
-    config = folder / "site.yaml"
-    config.write_text(
-        f"""\
-timezone: UTC
-service:
-  public-url: {PUBLIC_URL}
-  issuers: [{{iss: {EHR}, keys: ehr.json}}]
-  store: sqlite:///{folder}/store.db
-""",
-        encoding="utf-8",
-    )
+    config = write_site(folder, CLIENT)
     options = (
         "--config",
         str(config),
