@@ -64,6 +64,13 @@ def allowed_address(text: str, networks: Sequence[Network]) -> str:
     return str(address) if all(item.is_global for item in found) else ""
 
 
+def is_never(network: Network) -> bool:
+    """Whether a configuration names a network of which no address is ever connected to."""
+    if isinstance(network, IPv4Network):
+        return any(isinstance(each, IPv4Network) and network.subnet_of(each) for each in _NEVER)
+    return any(isinstance(each, IPv6Network) and network.subnet_of(each) for each in _NEVER)
+
+
 def _carried(address: Address) -> tuple[IPv4Address, ...]:
     """The IPv4 addresses that an IPv6 address leads to."""
     if isinstance(address, IPv4Address):

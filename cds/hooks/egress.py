@@ -66,6 +66,38 @@ class Allowance:
     max_bytes: int = 25 * _MIB
 
 
+class Room:
+    """Bytes that may still come; a call's room is a part of everybody's, given back at its end."""
+
+    __slots__ = ("_taken", "_whole", "size")
+
+    def __init__(self, size: int, whole: Room | None = None) -> None:
+        self.size, self._whole, self._taken = size, whole, 0
+
+    @property
+    def taken(self) -> int:
+        return self._taken
+
+    @property
+    def left(self) -> int:
+        """How many more; below 0 once it was too many."""
+        left = self.size - self._taken
+        return left if self._whole is None else min(left, self._whole.left)
+
+    def take(self, count: int) -> bool:
+        """Counts bytes that came; whether there is room for them."""
+        self._taken += count
+        if self._whole is not None:
+            self._whole.take(count)
+        return self.left >= 0
+
+    def give_back(self) -> None:
+        """What came is no longer held."""
+        if self._whole is not None:
+            self._whole.take(-self._taken)
+        self._taken = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What a server answered: any status but a redirect, and the whole body, unpacked."""
@@ -98,13 +130,23 @@ class Egress:
 
     def allows(self, address: str) -> bool:
         """Whether the site lists the origin of an address, for its scheme."""
-        return self._listed(_parsed(address)) is not None
+        try:
+            return self._listed(_parsed(address)) is not None
+        except NotAllowed:
+            return False
 
     async def get(
-        self, address: str, *, token: str = "", accept: str = "", allowance: Allowance | None = None
+        self,
+        address: str,
+        *,
+        token: str = "",
+        accept: str = "",
+        allowance: Allowance | None = None,
+        room: Room | None = None,
     ) -> Page:
         """The answer of a listed server to one GET. ``token`` goes as a bearer token.
 
+        ``room``, where several GETs share one, is what bounds the body instead of the allowance.
         Raises EgressError, in one of its kinds.
         """
         url, limits = _parsed(address), allowance or Allowance()
@@ -115,7 +157,8 @@ class Egress:
         where = origin_of(url)
         try:
             async with asyncio.timeout(limits.seconds):
-                return await _read(client, url, headers, limits)
+                room = room or Room(limits.max_bytes)
+                return await _read(client, url, headers, limits.seconds, room)
         except (TimeoutError, httpcore.TimeoutException):
             raise TooSlow(f"{where} did not answer in time") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, OSError):
@@ -179,39 +222,51 @@ def _parsed(address: str) -> httpx.URL:
 
 
 async def _read(
-    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], limits: Allowance
+    client: httpx.AsyncClient, url: httpx.URL, headers: dict[str, str], seconds: float, room: Room
 ) -> Page:
-    waits, max_bytes = httpx.Timeout(None, connect=limits.seconds), limits.max_bytes
+    waits = httpx.Timeout(None, connect=seconds)
     async with client.stream("GET", url, headers=headers, timeout=waits) as answer:
         if 300 <= answer.status_code < 400:
             raise Redirected(f"{origin_of(url)} sends to another address, which is not followed")
         said = answer.headers.get("content-length", "")
-        if said.isdigit() and int(said[:20]) > max_bytes:
-            raise TooLarge(f"{origin_of(url)} sends more than {max_bytes} bytes")
-        body = _Body(answer.headers.get("content-encoding", ""), max_bytes)
-        async for part in answer.aiter_raw():
-            if not body.take(part):
-                raise TooLarge(f"{origin_of(url)} sends more than {max_bytes} bytes")
-        return Page(answer.status_code, body.whole())
+        if said.isdigit() and int(said[:20]) > room.left:
+            raise TooLarge(f"{origin_of(url)} sends more than may come")
+        body = _Body(answer.headers.get("content-encoding", ""), room)
+        try:
+            async for part in answer.aiter_raw():
+                if not body.take(part):
+                    break
+            else:
+                return Page(answer.status_code, body.whole())
+        except BaseException:
+            body.drop()
+            raise
+        body.drop()  # what is thrown away must not be in the way of what else comes
+        raise TooLarge(f"{origin_of(url)} sends more than may come")
 
 
 class _Body:
-    """Collects a body; never more than the limit is unpacked, however little it is packed into."""
+    """Collects a body; never more is unpacked than there is room for, however well it is packed."""
 
-    def __init__(self, encoding: str, max_bytes: int) -> None:
+    def __init__(self, encoding: str, room: Room) -> None:
         packed = encoding.strip().lower()
         if packed not in ("", "identity", "gzip", "x-gzip"):
             raise ValueError(packed)
         self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in packed else None
-        self._left, self._parts = max_bytes, list[bytes]()
+        self._room, self._parts = room, list[bytes]()
 
     def take(self, part: bytes) -> bool:
         """Takes what came; False where that is too much. Raises zlib.error."""
         if self._unpacker is not None:
-            part = self._unpacker.decompress(part, self._left + 1)
-        self._left -= len(part)
+            # 0 would mean without a limit.
+            part = self._unpacker.decompress(part, max(1, self._room.left + 1))
         self._parts.append(part)
-        return self._left >= 0
+        return self._room.take(len(part))
+
+    def drop(self) -> None:
+        """Gives back the room of what came."""
+        self._room.take(-sum(map(len, self._parts)))
+        self._parts.clear()
 
     def whole(self) -> bytes:
         if self._unpacker is not None and not self._unpacker.eof:

@@ -128,7 +128,7 @@ def _issuer(node: Node, author: Author, folder: Path) -> Issuer:
     author.only(node, known, "an issuer")
     keys, jku = author.text(node, "keys"), _address(node, "jku", author)
     plain = author.choice(node, "plain-http", ("yes", "no"), "no") == "yes"
-    if urlsplit(jku).scheme == "http" and not plain:
+    if jku.lower().startswith("http:") and not plain:
         what = f"'{jku}' is not https"
         author.error(first(node.get("jku")).place, what, "https, or plain-http: yes", "value")
     if not keys and not jku:
@@ -195,11 +195,19 @@ def _networks(node: Node, key: str, author: Author) -> tuple[Network, ...]:
 
 def _address(node: Node, key: str, author: Author) -> str:
     text = author.text(node, key)
-    if text and (urlsplit(text).scheme not in ("https", "http") or not urlsplit(text).netloc):
+    if text and not _is_address(text):
         what = f"'{text}' is no address"
         author.error(first(node.get(key)).place, what, "https://…", "value")
         return ""
     return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _measure(node: Node, key: str, units: dict[str, int], usual: int, author: Author) -> int:

@@ -108,7 +108,6 @@ def said(*entries: object) -> Json:
 
 
 FEEDBACK = SIGN + "/feedback"
-BUNDLED = {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Patient", "id": ""}}]}
 
 # What is sent, and the status that comes of it where callers must bring a token.
 CALLS: list[tuple[str, object, int]] = [
