@@ -143,6 +143,7 @@ CLAIMS: list[tuple[dict[str, Any], str]] = [
     ({"iat": NOW - 3700, "exp": NOW + 1000}, "exp"),  # no token counts for longer than an hour
     ({"nbf": NOW + 31}, "nbf"),
     ({"nbf": "now"}, "nbf"),
+    ({"nbf": True}, "nbf"),
     ({"jti": None}, "jti"),
     ({"jti": ""}, "jti"),
     ({"jti": 7}, "jti"),
@@ -224,6 +225,7 @@ FORGED: list[tuple[Callable[[], str], str]] = [
     (lambda: EC.token() + ".x", "malformed"),
     (lambda: "=" + EC.token(), "malformed"),
     (lambda: EC.token(more="x" * 9000), "malformed"),
+    (lambda: EC.signed(EC.header(x5c=["x" * 3000]), EC.claims(more="x" * 4000)), "malformed"),
     (lambda: EC.signed(["alg"], EC.claims()), "malformed"),
     (lambda: EC.signed("alg", EC.claims()), "malformed"),
     (lambda: EC.signed({"kid": "k1"}, EC.claims()), "malformed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ class KeyServer:
     def __init__(self) -> None:
         self.status, self.body, self.headers = 200, key_set(), dict[str, str]()
         self.asked: list[str] = []
+        self.came = threading.Event()
         self.hold: threading.Event | None = None
         self.url = ""
 
@@ -47,6 +49,7 @@ def serving() -> Iterator[KeyServer]:
 
         def do_GET(self) -> None:
             keys.asked.append(self.path)
+            keys.came.set()
             if keys.hold is not None:
                 keys.hold.wait(30)
             self.send_response(keys.status)
@@ -136,7 +139,16 @@ def test_a_set_that_is_old_is_renewed_while_it_serves(
     monkeypatch.setattr(cds.hooks.keys, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(cds.hooks.keys, "FRESH_SECONDS", 0.0)
     server.hold = threading.Event()
-    assert statuses(ehr, client.token()) == [200]  # nobody waits for a server that hangs
+    server.came.clear()
+
+    async def work(http: httpx.AsyncClient) -> int:
+        """A call while the server hangs, and whether it is asked all the same."""
+        answer = await http.post(SIGN, content=CALL, headers=bearer(client.token()))
+        assert not ehr.app.state.door.keys[EHR]._fetching.done()  # nobody waits for it
+        assert await asyncio.to_thread(server.came.wait, 30)
+        return answer.status_code
+
+    assert ehr.run(work) == 200
     server.hold.set()
     server.status = 500
     assert statuses(ehr, client.token(), client.token()) == [200, 200]
@@ -145,8 +157,6 @@ def test_a_set_that_is_old_is_renewed_while_it_serves(
 
 
 def test_calls_at_once_wait_for_one_fetch(server: KeyServer) -> None:
-    import asyncio
-
     client = Client()
     server.body = key_set(client.jwk())
     ehr = ehr_with(server.url)
