@@ -222,6 +222,7 @@ def test_every_kind_of_answer(tmp_path: Path, capfd: pytest.CaptureFixture[str])
             assert wire.post(path, body) == status, path
         for forge in BAD_TOKENS:
             assert wire.post(SIGN, record(), forge()) in (200, 401)
+            assert wire.post(f"/{MARK}?a={MARK}", record(), forge()) == 401
         zipped = gzip.compress(json.dumps(record()).encode())
         assert wire.post(SIGN, zipped[:-9], **{"content-encoding": "gzip"}) == 400
         assert wire.post(SIGN, MARK.encode(), **{"content-encoding": "gzip"}) == 400

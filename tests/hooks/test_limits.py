@@ -287,6 +287,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cds.hooks.protocol, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(cds.hooks.protocol, "HEADERS_SECONDS", 1e6)
     answer = exchange(port, post(CALL[:100], LENGTH))
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert exchange(port, post(CALL, LENGTH, CLOSE)).startswith(b"HTTP/1.1 200 ")
