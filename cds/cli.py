@@ -345,8 +345,15 @@ def serve(
         str | None,
         typer.Option(
             metavar="jwt|none",
-            help="How callers are checked [default: a loopback address is served open].",
+            help="How callers are checked [default: jwt if --config names issuers; else a loopback"
+            " address is served open].",
         ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Certificate with its chain, in PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="Its key, in PEM, without a password.")
     ] = None,
     second_opinion: Annotated[
         bool,
@@ -374,23 +381,25 @@ def serve(
     """
     from cds.hooks.app import Options
     from cds.hooks.serving import Address, Running, Unservable, check_auth, listen, run
+    from cds.hooks.tls import TlsError, read_tls
 
     if auth is not None:
         check_choice(auth, ("jwt", "none"), "--auth")
     address = Address(host, port)
     given = Given(rules, config, enable, disable, timezone, workers)
     try:
-        warning = check_auth(auth, address)
+        tls = read_tls(tls_cert, tls_key)
         edition, notes = given.read()
+        warning = check_auth(auth, address, edition.settings, tls)
         if second_opinion:
             read_engine("both", edition.rulebook)
         listener = listen(address)
-        for note in (warning, *notes):
+        for note in filter(None, (warning, *notes)):
             sys.stderr.write(f"cds: {note}\n")
-        options = Options(edition.settings, second_opinion=second_opinion)
+        options = Options(edition.settings, second_opinion=second_opinion, tls=tls)
         running = Running(listener, now, options, watch)
         code = run(given.source(), edition, running)
-    except Unservable as error:
+    except (Unservable, TlsError) as error:
         raise Stop(str(error)) from error
     raise typer.Exit(code)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 import cds
 from cds.cards.wire import encode
@@ -31,30 +32,33 @@ from cds.hooks.board import Board
 from cds.hooks.calls import Counter, Limits, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
-from cds.hooks.discovery import services
+from cds.hooks.discovery import Service, services
 from cds.hooks.egress import Egress
 from cds.hooks.fetching import Fetcher
 from cds.hooks.gate import HEADER, Gate, Passage
+from cds.hooks.guard import Door, Guard, open_door
 from cds.hooks.health import ALIVE, Health
 from cds.hooks.journal import Log
 from cds.hooks.keeper import Keeper
 from cds.hooks.metrics import CONTENT_TYPE, Metrics, OpinionMetrics, StoreMetrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
-from cds.hooks.settings import Settings
+from cds.hooks.settings import Network, Settings
+from cds.hooks.tls import Tls
 from cds.rulebook.model import Rulebook
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the service behaves. ``judging`` is off only to measure what judging costs;
-    ``second_opinion`` has the second engine judge again what was answered.
+    ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
     """
 
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
     judging: bool = True
     second_opinion: bool = False
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +79,11 @@ def create_app(
 ) -> FastAPI:
     """The service for one rulebook. ``clock`` is asked for the moment of each call."""
     options, seat = options or Options(), seat or Seat()
-    metrics = Metrics()
     offered = services(rulebook)
     evaluator(rulebook)  # compiled now, so that the first call is no slower than the others
-    opinion = _second_opinion(rulebook, log, metrics) if options.second_opinion else None
-    aside = opinion.offer if opinion is not None else None
-    settings = options.settings
-    keeper = _keeper(rulebook, log, metrics, settings)
-    fetcher = _fetcher(settings, metrics) if settings.fhir_servers else None
-    allows = fetcher.allows if fetcher is not None else None
-    desk = Desk(rulebook, zone, clock, settings.max_bytes, options.judging, aside, keeper, allows)
-    health = Health(rulebook, seat.gate, keeper, opinion, seat.board)
-    counter = Counter(desk, offered, options.limits, log, metrics, settings.budget_ms, fetcher)
+    parts = _parts(rulebook, zone, clock, log, options)
+    health = Health(rulebook, seat.gate, parts.keeper, parts.opinion, seat.board)
+    counter = parts.counter(offered, options, log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -95,14 +92,11 @@ def create_app(
         gc.freeze()
         yield
         await counter.close()
-        if opinion is not None:
-            opinion.close()
-        if keeper is not None:
-            keeper.close()
+        parts.close()
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
-    app.state.second_opinion, app.state.keeper, app.state.fetcher = opinion, keeper, fetcher
+    app.state.parts, app.state.metrics = parts, parts.metrics
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
 
     async def discover(_: Request) -> Response:
@@ -111,13 +105,57 @@ def create_app(
     app.add_route("/cds-services", discover, ["GET"])
     app.add_route("/cds-services/{id}", counter.call, ["POST"])
     app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
-    _watch(app, health, metrics)
+    _watch(app, health, parts.metrics)
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
+    app.add_middleware(Guard, door=parts.door)
     _allow_origins(app, options.settings.origins)
-    app.add_middleware(Passage, gate=seat.gate, log=log)  # the last one is the outermost
-    app.state.metrics = metrics
+    app.add_middleware(Passage, gate=seat.gate, log=log)
+    _trust_proxies(app, options.settings.proxies)  # the last one is the outermost
     return app
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an application works with; None where the site has no use for it."""
+
+    desk: Desk
+    metrics: Metrics
+    door: Door
+    opinion: SecondOpinion | None
+    keeper: Keeper | None
+    fetcher: Fetcher | None
+
+    def counter(self, offered: Mapping[str, Service], options: Options, log: Log) -> Counter:
+        """The place where its calls arrive."""
+        budget = options.settings.budget_ms
+        return Counter(self.desk, offered, options.limits, log, self.metrics, budget, self.fetcher)
+
+    def close(self) -> None:
+        """Ends them in order: what was answered is written down last."""
+        self.door.close()
+        if self.opinion is not None:
+            self.opinion.close()
+        if self.keeper is not None:
+            self.keeper.close()
+
+
+def _parts(rulebook: Rulebook, zone: ZoneInfo, clock: Clock, log: Log, options: Options) -> Parts:
+    settings, metrics = options.settings, Metrics()
+    opinion = _second_opinion(rulebook, log, metrics) if options.second_opinion else None
+    aside = opinion.offer if opinion is not None else None
+    keeper = _keeper(rulebook, log, metrics, settings)
+    fetcher = _fetcher(settings, metrics) if settings.fhir_servers else None
+    allows = fetcher.allows if fetcher is not None else None
+    desk = Desk(rulebook, zone, clock, settings.max_bytes, options.judging, aside, keeper, allows)
+    return Parts(
+        desk=desk,
+        metrics=metrics,
+        door=open_door(settings, clock, log, metrics),
+        opinion=opinion,
+        keeper=keeper,
+        fetcher=fetcher,
+    )
 
 
 def _watch(app: FastAPI, health: Health, metrics: Metrics) -> None:
@@ -166,6 +204,12 @@ def _allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
         allow_credentials=False,
         max_age=3600,
     )
+
+
+def _trust_proxies(app: FastAPI, proxies: tuple[Network, ...]) -> None:
+    """Takes the address of a client from ``X-Forwarded-For``, if such a proxy sends it."""
+    if proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(item) for item in proxies])
 
 
 _NO_ROUTE = {404: "there is nothing at this address", 405: "this address has no such method"}

@@ -11,9 +11,11 @@ from cds.hooks.discovery import Service
 _SPECIFICATION = {"url": "https://cds-hooks.hl7.org/2.0/", "description": "CDS Hooks 2.0"}
 _REFUSALS = {
     "400": "No CDS Hooks request, or one for another hook",
+    "401": "No token that counts here, where tokens are checked (no body)",
     "404": "No such service",
     "412": "The Patient did not come",
     "413": "The body is too large",
+    "429": "This client calls too often",
     "503": "Too many calls at once",
 }
 

@@ -162,8 +162,8 @@ class Desk:
         charts = read_request(request, service.id, setting)
         found = next(judge(charts, service.id, setting), None)
         if found is None:
-            what = "; ".join(problem.what for problem in charts.problems)
-            raise Refused(Outcome(400, "invalid", what or "nobody to judge", "a hook request"))
+            # Not what is wrong with the record: that would quote it.
+            raise Refused(Outcome(400, "invalid", "nobody to judge", "a hook request"))
         late = any(problem.kind == "deadline" for problem in found.answer.review.problems)
         drawn = (item.finding for item in found.answer.drawn)
         reply = Reply(

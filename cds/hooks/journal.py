@@ -106,8 +106,8 @@ class Journal:
 
 
 class _OneLine(logging.Handler):
-    """Turns what libraries log into events: class names and the texts of their own source alone,
-    since what they would put into them may quote a record.
+    """Turns what libraries log into events: class names and the server's own texts alone, of
+    everybody else the logger's name, since a text may quote a record or a token.
     """
 
     def __init__(self, log: Log) -> None:
@@ -118,6 +118,8 @@ class _OneLine(logging.Handler):
         event: dict[str, object] = {"event": "server", "level": record.levelname.lower()}
         if record.exc_info and record.exc_info[0] is not None:
             event["error"] = record.exc_info[0].__name__
+        elif not record.name.startswith("uvicorn"):
+            event["logger"] = record.name
         else:
             event["message"] = str(record.msg).partition("\n")[0][:200]
         self._log(event)

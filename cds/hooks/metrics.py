@@ -98,6 +98,13 @@ class Metrics:
         )
         self._inside = self.gauge("cds_requests_in_flight", "Requests being answered.", "livesum")
         self._memory = self.gauge("cds_resident_bytes", "Memory of each process.", "liveall")
+        self._refused = self.counter(
+            "cds_refused", "Calls that were turned away at the door, by reason.", "reason"
+        )
+        self._alone = self.counter(
+            "cds_tokens_alone",
+            "Tokens that were let in while the store could not say whether others had seen them.",
+        )
         self.lost_lines = self.gauge(
             "cds_log_lines_dropped", "Lines of log that nobody took.", "livesum"
         )
@@ -136,6 +143,14 @@ class Metrics:
     def late(self) -> None:
         """Counts one call that was answered before everything was checked."""
         self._late.inc()
+
+    def refused(self, reason: str) -> None:
+        """Counts one call that was turned away before anybody read it."""
+        self._refused.labels(reason).inc()
+
+    def token_alone(self) -> None:
+        """Counts one token that the store could not be asked about."""
+        self._alone.inc()
 
     def render(self) -> bytes:
         """The page; of all processes where they share."""

@@ -35,12 +35,15 @@ class Issuer:
 
     Its keys are in the file ``keys`` (a JWK Set, given out of band), or at ``jku``, the one address
     that a token of its may name. ``tenants`` are those allowed; () means that none is asked for.
+    ``networks`` and ``plain_http`` say of ``jku`` what they say of a FHIR server.
     """
 
     iss: str
     keys: Path | None = None
     jku: str = ""
     tenants: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    plain_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Settings:
     a call may take before the answer says what was not checked. ``store`` is the database's URL.
     ``workers`` processes answer. Told to stop, the service says so in its health for ``notice_ms``
     and still takes calls, then takes no more and has ``grace_ms`` to finish those it has.
+    ``open_pages`` are those that need no token where others do.
     """
 
     public_url: str = ""
@@ -87,11 +91,12 @@ class Settings:
     workers: int = 1
     notice_ms: int = 0
     grace_ms: int = 10_000
+    open_pages: tuple[str, ...] = ("health", "metrics")
 
 
 _KEYS = (
     "public-url", "issuers", "fhir-servers", "origins", "budget", "largest-body", "rate", "store",
-    "proxies", "workers", "notice", "grace",
+    "proxies", "open", "workers", "notice", "grace",
 )  # fmt: skip
 
 
@@ -109,6 +114,7 @@ def read_settings(node: Node | None, author: Author, folder: Path) -> Settings:
     if issuers and not public_url:
         what = "'public-url' is missing: a token is made out to the address that is called"
         author.error(node.place, what, "public-url: https://cds.example.org", "missing")
+    _each_once(node, author)
     return Settings(
         public_url=public_url.rstrip("/"),
         issuers=issuers,
@@ -124,12 +130,18 @@ def read_settings(node: Node | None, author: Author, folder: Path) -> Settings:
         workers=_workers(node.get("workers"), author),
         notice_ms=_measure(node, "notice", _DURATIONS, usual.notice_ms, author),
         grace_ms=_measure(node, "grace", _DURATIONS, usual.grace_ms, author),
+        open_pages=_open(node, author, usual.open_pages),
     )
 
 
 def _issuer(node: Node, author: Author, folder: Path) -> Issuer:
-    author.only(node, ("iss", "keys", "jku", "tenants"), "an issuer")
+    known = ("iss", "keys", "jku", "tenants", "networks", "plain-http")
+    author.only(node, known, "an issuer")
     keys, jku = author.text(node, "keys"), _address(node, "jku", author)
+    plain = author.choice(node, "plain-http", ("yes", "no"), "no") == "yes"
+    if jku.lower().startswith("http:") and not plain:
+        what = f"'{jku}' is not https"
+        author.error(first(node.get("jku")).place, what, "https, or plain-http: yes", "value")
     if not keys and not jku:
         what = "an issuer without keys"
         author.error(node.place, what, "keys: a file with a JWK Set, or jku: its address", "value")
@@ -138,7 +150,31 @@ def _issuer(node: Node, author: Author, folder: Path) -> Issuer:
         keys=folder / keys if keys else None,
         jku=jku,
         tenants=author.words(node, "tenants"),
+        networks=_networks(node, "networks", author),
+        plain_http=plain,
     )
+
+
+def _each_once(node: Node, author: Author) -> None:
+    seen: set[str] = set()
+    for item in first(node.get("issuers")).items:
+        iss = first(item.get("iss"))
+        if iss.text and iss.text in seen:
+            what = f"the issuer '{iss.text}' stands twice"
+            author.error(iss.place, what, "one entry with all of its keys", "value")
+        seen.add(iss.text)
+
+
+_PAGES = ("health", "metrics", "page")
+
+
+def _open(node: Node, author: Author, usual: tuple[str, ...]) -> tuple[str, ...]:
+    if node.get("open") is None:
+        return usual
+    for item in first(node.get("open")).items:
+        if item.text and item.text not in _PAGES:
+            author.error(item.place, f"'{item.text}' is no page", ", ".join(_PAGES), "value")
+    return author.words(node, "open")
 
 
 def _fhir_server(node: Node, author: Author) -> FhirServer:
@@ -189,11 +225,19 @@ def _networks(node: Node, key: str, author: Author) -> tuple[Network, ...]:
 
 def _address(node: Node, key: str, author: Author) -> str:
     text = author.text(node, key)
-    if text and (urlsplit(text).scheme not in ("https", "http") or not urlsplit(text).netloc):
+    if text and not _is_address(text):
         what = f"'{text}' is no address"
         author.error(first(node.get(key)).place, what, "https://…", "value")
         return ""
     return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _measure(node: Node, key: str, units: dict[str, int], usual: int, author: Author) -> int:

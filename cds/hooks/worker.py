@@ -22,6 +22,7 @@ from cds.hooks.desk import Clock
 from cds.hooks.edition import Edition
 from cds.hooks.gate import Gate
 from cds.hooks.journal import Journal, take_over_logging
+from cds.hooks.protocol import server_options
 
 RETIRE = signal.SIGTERM if not hasattr(signal, "SIGUSR1") else signal.SIGUSR1
 """Others have taken the place; SIGTERM and SIGINT: the service ends."""
@@ -69,6 +70,8 @@ def work(
         log_config=None,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        **server_options(options.settings),
+        **(options.tls.server_options() if options.tls is not None else {}),
     )
     server = _Server(config, place, options.settings.notice_ms / 1000)
     server.grace = options.settings.grace_ms / 1000

@@ -192,7 +192,7 @@ def test_the_store_is_counted(tmp_path: Path) -> None:
     card = of.call(CALL).json()["cards"][0]["uuid"]
     entry = {"card": card, "outcome": "accepted", "outcomeTimestamp": "2026-06-10T14:00:00Z"}
     of.send("POST", "/cds-services/ldn-order-sign/feedback", json={"feedback": [entry]})
-    of.app.state.keeper.wait()
+    of.app.state.parts.keeper.wait()
     told = numbers(of)
     assert told['cds_store_cards_total{outcome="kept"}'] == 1
     assert told['cds_store_cards_total{outcome="failed"}'] == 0

@@ -94,8 +94,8 @@ def test_a_port_in_use_is_told() -> None:
     [
         (("--host", "0.0.0.0"), "callers are not checked; accepted: a loopback address"),
         (("--host", "example.org"), "callers are not checked; accepted: a loopback address"),
-        (("--auth", "jwt"), "cannot check JWTs yet"),
-        (("--auth", "jwt", "--host", "0.0.0.0"), "cannot check JWTs yet"),
+        (("--auth", "jwt"), "no issuer is named, so nobody could call; accepted: a --config with"),
+        (("--auth", "jwt", "--host", "0.0.0.0"), "no issuer is named, so nobody could call"),
         (("--auth", "basic"), "--auth: 'basic' is not accepted; accepted: jwt, none"),
         (("--host", "no such host", "--auth", "none"), "no such address"),
         (("--rules", "nowhere"), "there is no such folder"),
