@@ -18,7 +18,7 @@ from cds.engine.wording import says
 from cds.values.truth import Truth
 
 _ONE = Decimal(1)
-_PROFILE_VALUES = ("look-back", "first-recent-day", "washout", "usual-route")
+_PROFILE_VALUES = ("look-back", "washout", "usual-route")
 
 
 def contextual_readers(sheet: Sheet, kind: str) -> dict[str, Reader]:

@@ -31,7 +31,7 @@ _COUNTS_AS = (
     "exposure", "possibility", "hint", "denial", "draft", "nothing", "planned", "possible", "done",
 )  # fmt: skip
 PROFILE_KEYS = (
-    "for", "if", "covers", "wear", "alone-for", "look-back", "first-recent-day", "washout", "pause",
+    "for", "if", "covers", "wear", "alone-for", "look-back", "washout", "pause",
     "usual-route", "flags",
 )  # fmt: skip
 _NO_VALUES = frozenset({"for", "if", "flags"})

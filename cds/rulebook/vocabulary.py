@@ -40,7 +40,6 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "reason-certainty": "code, name or text, of what the order says it is for",
         "stated-reason": "what the order says it is for, as written",
         "replaces": "the resources of the orders whose place it takes",
-        "first-recent-day": "profile",
         "look-back": "profile",
         "free-from": "first day after the look-back of its latest exposure",
         "washout": "profile",
