@@ -140,7 +140,7 @@ def _set_start(resource: dict[str, Any], start: Moment) -> None:
         bounds = repeat.get("boundsPeriod")
         bounds = dict(bounds) if isinstance(bounds, dict) else {}
         bounds["start"] = start.days.latest.isoformat()
-        if str(bounds.get("end", "9999")) < bounds["start"]:
+        if str(bounds.get("end", bounds["start"])) < bounds["start"]:
             del bounds["end"]
         lasting = _whole_days(as_object(repeat.pop("boundsDuration", None)))
         repeat.pop("boundsRange", None)
