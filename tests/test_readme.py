@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from cds.hooks.app import create_app
+from cds.hooks.app import Options, create_app
+from cds.hooks.settings import Settings
 from cds.rulebook.pack import load_rulebook, shipped_pack
 from tests.records import ROOT
 
@@ -53,7 +54,9 @@ class Shown:
     def served(self, call: str) -> str:
         """The answer of the service at the moment for which the examples are written."""
         method, path, *rest = call.split(" ")
-        app = create_app(load_rulebook(shipped_pack()), ZONE, lambda: MOMENT, lambda _: None)
+        unhurried = Options(settings=Settings(budget_ms=60_000))
+        rulebook = load_rulebook(shipped_pack())
+        app = create_app(rulebook, ZONE, lambda: MOMENT, lambda _: None, unhurried)
         body = (ROOT / rest[0]).read_bytes() if method == "POST" else None
 
         async def ask() -> httpx.Response:

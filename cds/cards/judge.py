@@ -16,6 +16,7 @@ from cds.chart.model import Chart
 from cds.chart.reader import Charts, Reader
 from cds.engine.frame import Hook
 from cds.engine.needs import interest
+from cds.engine.review import Stop
 from cds.rulebook.model import Rulebook
 from cds.second.comparison import Disagreement
 from cds.second.opinion import Engine, Opinion, judged_by
@@ -25,7 +26,8 @@ from cds.values.problem import Problem
 class Setting(msgspec.Struct, frozen=True):
     """What is judged by, and when: everything but the record itself.
 
-    ``shown`` is what rules with a memory must not repeat (``Finding.memory``).
+    ``shown`` is what rules with a memory must not repeat (``Finding.memory``); ``stop`` is asked
+    between rules whether the time is over.
     """
 
     rulebook: Rulebook
@@ -35,6 +37,7 @@ class Setting(msgspec.Struct, frozen=True):
     patient: str = ""
     engine: Engine = "reference"
     shown: Container[str] = frozenset()
+    stop: Stop | None = None
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -87,7 +90,8 @@ def judge_chart(chart: Chart, call: Call | None, setting: Setting) -> Opinion:
     """The review of one chart, by the engine of the setting."""
     hook = hook_of(chart, call, setting)
     as_of = setting.as_of.astimezone(setting.zone)
-    return judged_by(setting.engine, chart, setting.rulebook, hook, as_of, setting.shown)
+    shown, stop = setting.shown, setting.stop
+    return judged_by(setting.engine, chart, setting.rulebook, hook, as_of, shown, stop)
 
 
 def hook_of(chart: Chart, call: Call | None, setting: Setting) -> Hook:

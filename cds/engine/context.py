@@ -10,7 +10,8 @@ from cds.engine.arithmetic import reckoned
 from cds.engine.course import because, began, profile_reader, route, start
 from cds.engine.fact import Fact
 from cds.engine.operation import ahead, ordered, topics
-from cds.engine.properties import Reader, birthdays, words
+from cds.engine.properties import birthdays
+from cds.engine.record import Reader, words
 from cds.engine.sheet import Sheet
 from cds.engine.value import Count, Missing, Value
 from cds.engine.wording import says

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from cds.chart.model import MedicationRecord
 from cds.engine.fact import Fact
-from cds.engine.properties import latest, words
+from cds.engine.properties import latest
 from cds.engine.reading import Reading
+from cds.engine.record import words
 from cds.engine.sheet import Sheet
 from cds.engine.value import Count, Missing, Moment, Span, Value
 from cds.values.moment import DayRange

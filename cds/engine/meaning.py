@@ -8,7 +8,7 @@ from cds.engine.course import stands_alone
 from cds.engine.explanation import Explanation
 from cds.engine.expression import Expression
 from cds.engine.fact import Bound, Fact
-from cds.engine.properties import Reader
+from cds.engine.record import Reader
 from cds.engine.sheet import Lexicon, Sheet
 from cds.engine.value import Count, Missing, Value, Words
 from cds.rulebook.model import PSEUDO_CONCEPTS, FactClause, KindDefinition, Profile, Rulebook, Term

@@ -6,8 +6,8 @@ from datetime import date
 
 from cds.engine.fact import Fact
 from cds.engine.planned import topics_of
-from cds.engine.properties import words
 from cds.engine.reading import Exposure
+from cds.engine.record import words
 from cds.engine.sheet import Sheet
 from cds.engine.value import Missing, Spans, Value
 from cds.values.truth import Truth

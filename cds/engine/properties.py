@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 from cds.chart.model import (
@@ -15,6 +15,18 @@ from cds.chart.model import (
 from cds.engine.dosing import DOSING
 from cds.engine.fact import Fact, certainty
 from cds.engine.planned import is_timed
+from cds.engine.record import (
+    Reader,
+    attribute,
+    concepts,
+    date,
+    name,
+    no_reason,
+    sources,
+    status,
+    valuesets,
+    words,
+)
 from cds.engine.steps import Step
 from cds.engine.value import (
     FOREVER,
@@ -28,26 +40,10 @@ from cds.engine.value import (
 )
 from cds.terminology.concept import Classification
 from cds.values.moment import DayRange, PartialDate
-from cds.values.truth import Truth
-
-Reader = Callable[[Fact], Value]
-
-
-def words(*found: str) -> Words:
-    """The words as a value; empty ones are left out, none at all is an empty set."""
-    return Words(frozenset(word for word in found if word))
 
 
 def _yes(flag: bool) -> Words:
     return words("yes" if flag else "no")
-
-
-def _sources(fact: Fact) -> Value:
-    return words(*(str(source) for source in fact.sources))
-
-
-def _name(fact: Fact) -> Value:
-    return words(fact.name)
 
 
 # -- medication ----------------------------------------------------------------------------------
@@ -102,7 +98,7 @@ def _reasons(fact: Fact) -> list[Classification]:
 
 def _reason(fact: Fact) -> Value:
     """The value sets of its reasons; missing where there are none and a reference is lost."""
-    found = words(*_valuesets(_reasons(fact)))
+    found = words(*valuesets(_reasons(fact)))
     if not found.words and any(record.reasons.lost for record in _medications(fact)):
         return Missing(f"the diagnosis that {fact.name} is ordered for could not be found")
     return found
@@ -122,13 +118,9 @@ def _replaces(fact: Fact) -> Value:
     return words(*(name for record in _medications(fact) for name in record.replaces))
 
 
-def _valuesets(found: list[Classification]) -> list[str]:
-    return [match.valueset for item in found for match in item.matches]
-
-
 _MEDICATION: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
+    "name": name,
+    "source": sources,
     "end": _end,
     "exposure": _spans("taken"),
     "possibility": _spans("possible"),
@@ -176,16 +168,9 @@ def _performed(fact: Fact) -> Value:
     return fact.plan.performed or Missing("when it was done is not recorded")
 
 
-def _attribute(name: str) -> Reader:
-    def read(fact: Fact) -> Value:
-        return words(*(record.attributes.get(name, "absent") for record in _operations(fact)))
-
-    return read
-
-
 def _specialty(fact: Fact) -> Value:
     found = [item for record in _operations(fact) for item in record.specialties]
-    return words(*_valuesets(found))
+    return words(*valuesets(found))
 
 
 def _evidence(fact: Fact) -> Value:
@@ -204,16 +189,16 @@ def _plan_because(fact: Fact) -> Value:
 
 
 _PROCEDURE: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
+    "name": name,
+    "source": sources,
     "because": _plan_because,
     "start": _begin,
     "timed": _timed,
     "dates-differ": _dates_differ,
     "performed": _performed,
-    "priority": _attribute("priority"),
-    "class": _attribute("class"),
-    "elective": _attribute("elective"),
+    "priority": attribute("priority"),
+    "class": attribute("class"),
+    "elective": attribute("elective"),
     "specialty": _specialty,
     "evidence": _evidence,
     "drafted": _drafted,
@@ -224,65 +209,34 @@ _PROCEDURE: Mapping[str, Reader] = {
 # -- the others ----------------------------------------------------------------------------------
 
 
-def _concept(fact: Fact) -> Value:
-    """The value sets that the fact is surely in."""
-    return words(*(name for name, truth in fact.concepts.items() if truth is Truth.YES))
-
-
-def _plain(name: str) -> Reader:
-    def read(fact: Fact) -> Value:
-        return words(*(record.attributes.get(name, "absent") for record in fact.records))
-
-    return read
-
-
-def _status(fact: Fact) -> Value:
-    return words(*(record.status for record in fact.records))
-
-
-def _date(*names: str) -> Reader:
-    def read(fact: Fact) -> Value:
-        for record in fact.records:
-            for name in names:
-                if name in record.dates:
-                    return Moment.of(record.dates[name])
-        return Missing(f"no date of {fact.name} is recorded")
-
-    return read
-
-
 def _abated(fact: Fact) -> Value:
     record: Record = fact.records[0]
     return Moment.of(record.dates["abated"]) if "abated" in record.dates else Never()
 
 
-def _no_reason(_: Fact) -> Value:
-    return words()
-
-
 _CONDITION: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
-    "because": _no_reason,
-    "clinical": _plain("clinical"),
-    "verification": _plain("verification"),
-    "category": _plain("category"),
-    "modified": _plain("modified"),
-    "recorded": _date("recorded", "onset"),
-    "onset": _date("onset"),
+    "name": name,
+    "source": sources,
+    "because": no_reason,
+    "clinical": attribute("clinical"),
+    "verification": attribute("verification"),
+    "category": attribute("category"),
+    "modified": attribute("modified"),
+    "recorded": date("recorded", "onset"),
+    "onset": date("onset"),
     "abated": _abated,
     "certainty": certainty,
-    "concept": _concept,
+    "concept": concepts,
 }
 _ALLERGY: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
-    "because": _no_reason,
-    "clinical": _plain("clinical"),
-    "verification": _plain("verification"),
-    "type": _plain("type"),
-    "criticality": _plain("criticality"),
-    "modified": _plain("modified"),
+    "name": name,
+    "source": sources,
+    "because": no_reason,
+    "clinical": attribute("clinical"),
+    "verification": attribute("verification"),
+    "type": attribute("type"),
+    "criticality": attribute("criticality"),
+    "modified": attribute("modified"),
     "certainty": certainty,
 }
 
@@ -328,7 +282,7 @@ def _answer(fact: Fact) -> Value:
 
 
 def _words_of(found: Classification | None) -> list[str]:
-    return [] if found is None else [*_valuesets([found]), found.name.casefold()]
+    return [] if found is None else [*valuesets([found]), found.name.casefold()]
 
 
 def _interpretation(fact: Fact) -> Value:
@@ -345,9 +299,9 @@ def _text_of_answer(fact: Fact) -> Value:
 
 
 _RESULT: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
-    "because": _no_reason,
+    "name": name,
+    "source": sources,
+    "because": no_reason,
     "value": _result_value,
     "low": _limit("low"),
     "high": _limit("high"),
@@ -355,18 +309,18 @@ _RESULT: Mapping[str, Reader] = {
     "answer-text": _text_of_answer,
     "interpretation": _interpretation,
     "absent": _absent,
-    "date": _date("effective", "issued"),
-    "issued": _date("issued"),
-    "status": _status,
-    "modified": _plain("modified"),
+    "date": date("effective", "issued"),
+    "issued": date("issued"),
+    "status": status,
+    "modified": attribute("modified"),
     "certainty": certainty,
-    "concept": _concept,
+    "concept": concepts,
 }
 _STATEMENT: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
-    "because": _name,
-    "status": _status,
+    "name": name,
+    "source": sources,
+    "because": name,
+    "status": status,
 }
 
 
@@ -382,9 +336,9 @@ def _sex(fact: Fact) -> Value:
 
 
 _PATIENT: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
-    "because": _no_reason,
+    "name": name,
+    "source": sources,
+    "because": no_reason,
     "born": _born,
     "sex": _sex,
 }
@@ -404,10 +358,10 @@ def _is_first(fact: Fact) -> Value:
 
 
 _STEP: Mapping[str, Reader] = {
-    "name": _name,
-    "source": _sources,
-    "because": _no_reason,
-    "order": _sources,
+    "name": name,
+    "source": sources,
+    "because": no_reason,
+    "order": sources,
     "start": _of_step("start"),
     "from": _of_step("before"),
     "to": _of_step("to"),
@@ -415,7 +369,7 @@ _STEP: Mapping[str, Reader] = {
     "since-increase": _of_step("since_increase"),
     "first": _is_first,
 }
-_SOURCE: Mapping[str, Reader] = {"name": _name, "source": _sources}
+_SOURCE: Mapping[str, Reader] = {"name": name, "source": sources}
 
 READERS: Mapping[str, Mapping[str, Reader]] = {
     "medication": _MEDICATION,

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache, lru_cache, partial
-from itertools import islice, product
-from math import prod
 
 from cds.chart.model import Chart, MedicationRecord
 from cds.engine.agenda import Agenda, agenda
 from cds.engine.binding import Scope
+from cds.engine.combination import combinations, not_judged
 from cds.engine.fact import Bound
 from cds.engine.finding import Finding, Review, Verdict
 from cds.engine.frame import Clock, Hook
@@ -26,15 +25,13 @@ from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
 
-# More combinations of facts than this are counted as unknown, not judged one by one: fewer where
-# each of them would be judged among very many facts.
-_MAX_BINDINGS = 500
-_MIN_BINDINGS = 20
-_MAX_LOOKS = 100_000
-
-
 Judge = Callable[[tuple[Agenda, ...], Sheet, Container[str]], tuple[Verdict, ...]]
 """Who gives each rule's verdict on a sheet; the keys are of findings that were shown before."""
+
+Stop = Callable[[], bool]
+"""Asked before each rule: whether the time for judging is over."""
+
+NOT_IN_TIME = "not checked in time"
 
 
 class Evaluator:
@@ -68,19 +65,32 @@ class Evaluator:
         as_of: datetime,
         shown: Container[str] = frozenset(),
         judge: Judge | None = None,
+        stop: Stop | None = None,
     ) -> Review:
         """The verdict of every rule of the hook on the chart, as it was known at ``as_of``.
 
         ``as_of`` is an aware instant in the site's zone; ``shown`` holds what a rule with a memory
         must not repeat (``Finding.memory``). A deceased patient is not judged; the problem says so.
-        ``judge`` is who decides, if not this evaluator.
+        ``judge`` is who decides, if not this evaluator. Once ``stop`` says so, the rules that are
+        left are unknown, and a problem says that they were not checked in time.
         """
         clock = Clock(as_of)
         problems = _deceased(chart, clock)
         if problems:
             return Review(chart, hook, clock, (), (), problems)
         sheet = Sheet(chart, self.rulebook, hook, clock, self.meanings)
+        if stop is not None:
+            judge = partial(self._judge_until, stop)
         verdicts = (judge or self.judge_all)(self.agendas(hook.name), sheet, shown)
+        late = sum(verdict.missing == (NOT_IN_TIME,) for verdict in verdicts) if stop else 0
+        if late:
+            unseen = late == len(
+                verdicts
+            )  # then nothing of the chart was worked out, nor is it now
+            unclassified = () if unseen else tuple(sorted(self._unclassified(sheet)))
+            about = False if unseen else self._about_drafts(sheet)
+            problems = (_not_in_time(late, len(verdicts)),)
+            return Review(chart, hook, clock, verdicts, unclassified, problems, about, shown)
         unclassified = tuple(sorted(self._unclassified(sheet)))
         return Review(
             chart, hook, clock, verdicts, unclassified, (), self._about_drafts(sheet), shown
@@ -94,11 +104,19 @@ class Evaluator:
         """The verdict of each rule of the agendas on a sheet; see ``Judge``."""
         return tuple(self._judge(each, sheet, shown) for each in agendas)
 
+    def _judge_until(
+        self, stop: Stop, agendas: tuple[Agenda, ...], sheet: Sheet, shown: Container[str]
+    ) -> tuple[Verdict, ...]:
+        return tuple(
+            _not_checked(each.rule) if stop() else self._judge(each, sheet, shown)
+            for each in agendas
+        )
+
     def _judge(self, agenda: Agenda, sheet: Sheet, shown: Container[str]) -> Verdict:
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
         if gate is not Truth.NO and all(base.sets.get(name) for name in agenda.rule.per):
-            scopes = _bindings(agenda.rule, base)
+            scopes = combinations(agenda.rule, base)
             judged = ((scope, self._truth(agenda, base, scope)) for scope in scopes)
             return self.verdict(agenda, base, shown, judged)
         if gate is not Truth.NO:
@@ -222,7 +240,7 @@ class Evaluator:
     def _explain(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
         """A trace for each thing that the rule is about, one for all of which it is not."""
         traces: list[Step] = []
-        for scope in _bindings(agenda.rule, base):
+        for scope in combinations(agenda.rule, base):
             truth = self._truth(agenda, base, scope)
             if truth is not Truth.NO or not traces:
                 traces.append(self._trace(agenda, base, scope, truth))
@@ -338,41 +356,6 @@ def speaks_on(rule: Rule, hook: str) -> bool:
     return hook in rule.hooks and hook not in rule.off_on
 
 
-def _bindings(rule: Rule, base: Scope) -> Iterator[Scope]:
-    """One scope for each combination of the facts that make one finding each."""
-    choices = [base.sets[name] for name in rule.per]
-    others = {name: found for name, found in base.sets.items() if name not in rule.per}
-    for combination in islice(product(*choices), most_bindings(rule, base)):
-        yield one_of(rule, base, combination, others)
-
-
-def one_of(
-    rule: Rule,
-    base: Scope,
-    combination: tuple[Bound, ...],
-    others: dict[str, tuple[Bound, ...]],
-) -> Scope:
-    """The scope of one combination; ``others`` are the sets of what the rule is not about."""
-    scope = base.inner(dict(zip(rule.per, combination, strict=True)))
-    scope.sets, scope.lets = others, {}
-    return scope
-
-
-def not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
-    """What is to be said of the combinations beyond the most that are judged."""
-    combinations = prod(len(base.sets[name]) for name in rule.per)
-    most = most_bindings(rule, base)
-    if combinations <= most:
-        return ()
-    return (f"{combinations - most} of {combinations} combinations were not judged",)
-
-
-def most_bindings(rule: Rule, base: Scope) -> int:
-    """So many combinations are judged: a bound on the work, not on what a real record holds."""
-    facts = sum(len(base.sets[name]) for name in rule.per) or 1
-    return min(_MAX_BINDINGS, max(_MIN_BINDINGS, _MAX_LOOKS // facts))
-
-
 @cache
 def _exists(name: str) -> Exists:
     return Exists(name)
@@ -393,6 +376,17 @@ def _is_selected(finding: Finding, hook: Hook) -> bool:
 
 def _certain_first(bounds: tuple[Bound, ...]) -> tuple[Bound, ...]:
     return tuple(sorted(bounds, key=lambda bound: (-bound.truth, bound.fact.name, bound.fact.key)))
+
+
+def _not_checked(rule: Rule) -> Verdict:
+    missing = (NOT_IN_TIME,)
+    step = Step(rule.title, Truth.UNKNOWN, missing=missing)
+    return Verdict(rule, Truth.UNKNOWN, (), missing, True, lambda: (step,))
+
+
+def _not_in_time(late: int, rules: int) -> Problem:
+    what = f"{late} of {rules} rules were not checked in time"
+    return Problem(Place(), what, "", "deadline", Severity.WARNING)
 
 
 def _deceased(chart: Chart, clock: Clock) -> tuple[Problem, ...]:
@@ -423,6 +417,7 @@ def review(
     hook: Hook,
     as_of: datetime,
     shown: Container[str] = frozenset(),
+    stop: Stop | None = None,
 ) -> Review:
     """The review of one chart; see ``Evaluator.review``."""
-    return evaluator(rulebook).review(chart, hook, as_of, shown)
+    return evaluator(rulebook).review(chart, hook, as_of, shown, stop=stop)

@@ -22,7 +22,8 @@ from cds.engine.exposure import Judge, exists
 from cds.engine.fact import Bound, Fact
 from cds.engine.frame import Clock, Hook
 from cds.engine.planned import judge_operation, with_bookings
-from cds.engine.properties import READERS, Reader, words
+from cds.engine.properties import READERS
+from cds.engine.record import Reader, words
 from cds.engine.steps import Taken, dose_steps
 from cds.engine.value import Moment, Value, Words, amount
 from cds.rulebook.model import KindDefinition, Profile, Rulebook

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cds.chart.model import ConditionRecord, MedicationRecord, OperationRecord, Record
 from cds.engine.fact import Fact
-from cds.engine.properties import words
+from cds.engine.record import words
 from cds.engine.sheet import Sheet
 from cds.engine.value import Value
 from cds.terminology.concept import CodeableConcept

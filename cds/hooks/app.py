@@ -26,6 +26,8 @@ from cds.hooks.calls import Counter, Limits, Log, respond
 from cds.hooks.description import describe
 from cds.hooks.desk import Clock, Desk, Reply, refusal
 from cds.hooks.discovery import services
+from cds.hooks.egress import Egress
+from cds.hooks.fetching import Fetcher
 from cds.hooks.keeper import Keeper
 from cds.hooks.metrics import CONTENT_TYPE, Metrics
 from cds.hooks.opinion import SecondOpinion
@@ -56,9 +58,11 @@ def create_app(
     opinion = _second_opinion(rulebook, log) if options.second_opinion else None
     aside = opinion.offer if opinion is not None else None
     keeper = Keeper(options.settings.store, rulebook, log) if options.settings.store else None
-    desk = Desk(rulebook, zone, clock, options.settings.max_bytes, options.judging, aside, keeper)
-    metrics = Metrics(opinion)
-    counter = Counter(desk, offered, options.limits, log, metrics)
+    metrics, settings = Metrics(opinion), options.settings
+    fetcher = _fetcher(settings, metrics) if settings.fhir_servers else None
+    allows = fetcher.allows if fetcher is not None else None
+    desk = Desk(rulebook, zone, clock, settings.max_bytes, options.judging, aside, keeper, allows)
+    counter = Counter(desk, offered, options.limits, log, metrics, settings.budget_ms, fetcher)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,7 +70,7 @@ def create_app(
         gc.collect()
         gc.freeze()
         yield
-        counter.close()
+        await counter.close()
         if opinion is not None:
             opinion.close()
         if keeper is not None:
@@ -74,7 +78,7 @@ def create_app(
         gc.unfreeze()
 
     app = FastAPI(title=rulebook.pack.title, version=cds.__version__, lifespan=lifespan)
-    app.state.second_opinion, app.state.keeper = opinion, keeper
+    app.state.second_opinion, app.state.keeper, app.state.fetcher = opinion, keeper, fetcher
     discovery = Reply(200, encode({"services": [item.as_json() for item in offered.values()]}))
     health = Reply(200, encode(_health(rulebook)))
 
@@ -96,6 +100,10 @@ def create_app(
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
     _allow_origins(app, options.settings.origins)
     return app
+
+
+def _fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
+    return Fetcher(Egress(settings.fhir_servers), settings.max_bytes, metrics)
 
 
 def _second_opinion(rulebook: Rulebook, log: Log) -> SecondOpinion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,14 +14,24 @@ from cds.cards.judge import Judged, Setting, judge, read_request
 from cds.cards.wire import encode
 from cds.chart.fields import Json
 from cds.engine.finding import Review
+from cds.engine.review import NOT_IN_TIME, evaluator
+from cds.hooks.deadline import Deadline
 from cds.hooks.discovery import Service
 from cds.hooks.feedback import read_feedback
+from cds.hooks.gaps import Gaps, find_gaps
 from cds.hooks.keeper import Keeper
 from cds.hooks.outcome import Outcome, Refused, outcomes
-from cds.hooks.request import check_request, patient_of, read_body, too_deep
+from cds.hooks.request import (
+    check_patient,
+    check_request,
+    drafts_of,
+    patient_of,
+    read_body,
+    too_deep,
+)
 from cds.rulebook.model import Rulebook
 from cds.store.store import StoreError
-from cds.values.problem import Problem
+from cds.values.problem import Place, Problem, Severity
 
 Clock = Callable[[], datetime]
 """Gives an aware instant; called once a call, so that one answer is about one moment."""
@@ -29,17 +39,34 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to one call: its status, its body, and what may be logged of it."""
+    """An answer to one call: its status, its body, and what may be logged of it.
+
+    ``late`` says that its time was over before everything was checked.
+    """
 
     status: int
     body: bytes
     rules: tuple[str, ...] = ()
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A call that was read and checked, and waits to be judged; ``problems`` are told with it.
+
+    ``fetching`` says how it went to ask for the Patient ("" where nobody did).
+    """
+
+    request: Json
+    problems: tuple[Problem, ...] = ()
+    fetching: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Answers calls by one rulebook. ``judging`` is off only to measure what judging costs;
-    ``aside`` is shown each review that was answered, and must not wait; ``keeper`` remembers cards.
+    ``aside`` is shown each review that was answered, and must not wait; ``keeper`` remembers cards;
+    ``allows`` says which FHIR servers may be asked for what did not come (None: none at all).
     """
 
     rulebook: Rulebook
@@ -49,16 +76,63 @@ class Desk:
     judging: bool = True
     aside: Callable[[Review], None] | None = None
     keeper: Keeper | None = None
+    allows: Callable[[str], bool] | None = None
 
-    def reply(self, service: Service, body: bytes, encoding: str) -> Reply:
-        """The reply to a call; a refusal is a reply too. Raises only what is our own mistake."""
+    def reply(
+        self,
+        service: Service,
+        body: bytes,
+        encoding: str,
+        deadline: Deadline,
+        most_drafts: int | None = None,
+    ) -> Reply | Gaps | Read:
+        """The reply to a call; a refusal is a reply too. Raises only what is our own mistake.
+
+        A call that something is missing for which can be asked for is given back with its gaps;
+        one with more drafts than ``most_drafts`` is given back to be judged elsewhere.
+        """
         try:
             request = read_body(body, encoding, self.max_bytes)
-            return self._judged(service, request) if self.judging else _NOTHING
+            if not self.judging:
+                return _NOTHING
+            check_request(request, service.hook)
+            gaps = find_gaps(service, request, self.allows) if self.allows else None
+            if gaps is not None and not gaps.refused:
+                return gaps
+            read = Read(request, _not_asked(gaps))
+            if most_drafts is not None and drafts_of(request) > most_drafts:
+                return read
+            check_patient(request)
+            return self._judged(service, read, deadline)
         except Refused as refused:
             return refusal(refused.outcome)
         except RecursionError:
             return refusal(too_deep().outcome)
+
+    def reply_read(self, service: Service, read: Read, deadline: Deadline) -> Reply:
+        """The reply to a call that was given back: its gaps are filled as far as they could be."""
+        try:
+            check_patient(read.request, read.fetching)
+            return self._judged(service, read, deadline)
+        except Refused as refused:
+            return refusal(refused.outcome)
+        except RecursionError:
+            return refusal(too_deep().outcome)
+
+    def reply_late(self, service: Service) -> Reply:
+        """The reply to a call that nobody had the time to look at: no card, everything unknown."""
+        kinds = [kind for kind in service.prefetch if kind != "patient"]
+        verdicts = evaluator(self.rulebook).agendas(service.hook)
+        told = {
+            "rulebook": self.rulebook.digest,
+            "pack": f"{self.rulebook.pack.id} {self.rulebook.pack.version}",
+            "asOf": self.clock().astimezone(self.zone).isoformat(),
+            "hook": service.hook,
+            "coverage": dict.fromkeys(kinds, "unread"),
+            "unknown": [{"rule": each.rule.id, "missing": [NOT_IN_TIME]} for each in verdicts],
+            "problems": [{"what": "nothing was checked in time", "severity": "warning"}],
+        }
+        return Reply(200, encode({"cards": [], "extension": {EXTENSION: told}}), late=True)
 
     def take_feedback(self, service: Service, body: bytes, encoding: str) -> Reply:
         """Stores what clinicians did with cards: 200 once it is stored, 503 if it cannot be."""
@@ -77,10 +151,9 @@ class Desk:
             return refusal(Outcome(503, "transient", what, "the same call a little later"))
         return Reply(200, outcomes(refused) if refused else b"{}")
 
-    def _judged(self, service: Service, request: Json) -> Reply:
-        check_request(request, service.hook)
-        now = self.clock()
-        setting = Setting(self.rulebook, now, self.zone, service.hook)
+    def _judged(self, service: Service, read: Read, deadline: Deadline) -> Reply:
+        request, now = read.request, self.clock()
+        setting = Setting(self.rulebook, now, self.zone, service.hook, stop=deadline.passed)
         if self.keeper is not None:
             patient = patient_of(request)
             setting = replace(setting, shown=self.keeper.shown(patient, service.hook, now))
@@ -89,18 +162,23 @@ class Desk:
         if found is None:
             what = "; ".join(problem.what for problem in charts.problems)
             raise Refused(Outcome(400, "invalid", what or "nobody to judge", "a hook request"))
-        if self.aside is not None:
-            self.aside(found.answer.review)
-        if self.keeper is not None:
-            self.keeper.keep(found, now)
+        late = any(problem.kind == "deadline" for problem in found.answer.review.problems)
         rules = tuple(item.finding.rule.id for item in found.answer.drawn)
-        return Reply(200, encode(self._wire(found)), rules)
+        reply = Reply(200, encode(self._wire(found, read.problems)), rules, late)
+        # What follows is for answers that are given: one that nobody waits for any more is none.
+        if deadline.claim():
+            if self.aside is not None and not late:
+                self.aside(found.answer.review)
+            if self.keeper is not None:
+                self.keeper.keep(found, now)
+        return reply
 
-    def _wire(self, found: Judged) -> dict[str, object]:
+    def _wire(self, found: Judged, problems: Sequence[Problem]) -> dict[str, object]:
         """The response, with the problems of the record beside what was looked at."""
         wire = response(found.answer, self.rulebook).as_json()
-        if found.problems:
-            wire["extension"][EXTENSION]["problems"] = [_told(item) for item in found.problems]
+        told = (*problems, *found.problems)
+        if told:
+            wire["extension"][EXTENSION]["problems"] = [_told(item) for item in told]
         return wire
 
 
@@ -110,6 +188,12 @@ _NOTHING = Reply(200, b'{"cards":[]}')
 def refusal(outcome: Outcome) -> Reply:
     """The reply that carries an outcome."""
     return Reply(outcome.status, outcome.body())
+
+
+def _not_asked(gaps: Gaps | None) -> tuple[Problem, ...]:
+    if gaps is None:
+        return ()
+    return (Problem(Place(), gaps.refused, "", "fetch", Severity.WARNING),)
 
 
 def _told(problem: Problem) -> dict[str, str]:

@@ -42,6 +42,23 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._fetches = Counter(
+            "cds_fetches",
+            "Queries to FHIR servers for what calls did not bring, by outcome.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._fetch_seconds = Histogram(
+            "cds_fetch_seconds",
+            "How long such a query took, pages included.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._late = Counter(
+            "cds_late_calls",
+            "Calls whose time was over before everything was checked.",
+            registry=self._registry,
+        )
         if opinion is not None:
             self._registry.register(_Agreement(opinion))
 
@@ -49,6 +66,15 @@ class Metrics:
         """Counts one call that was answered."""
         self._calls.labels(service, str(status)).inc()
         self._seconds.labels(service).observe(seconds)
+
+    def fetch(self, outcome: str, seconds: float) -> None:
+        """Counts one query to a FHIR server."""
+        self._fetches.labels(outcome).inc()
+        self._fetch_seconds.observe(seconds)
+
+    def late(self) -> None:
+        """Counts one call that was answered before everything was checked."""
+        self._late.inc()
 
     def render(self) -> bytes:
         """The page."""

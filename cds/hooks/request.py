@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from cds.chart.document import decode
-from cds.chart.fields import Json, as_object, as_text, objects
+from cds.chart.fields import Json, as_list, as_object, as_text, objects
 from cds.hooks.outcome import Outcome, Refused, quoted
 
 _ACCEPTED = "a CDS Hooks request as a JSON object"
@@ -76,10 +76,10 @@ def _unzipped(body: bytes, encoding: str, max_bytes: int) -> bytes:
 
 
 def check_request(request: Json, hook: str) -> None:
-    """Raises Refused unless the request is one for ``hook`` about a patient that can be had.
+    """Raises Refused (400) unless the request has what the standard requires of one for ``hook``.
 
-    400 for what the standard requires of a call; 412 when the Patient did not come: nobody is
-    judged without one. Whatever else is missing becomes unknown, and is said in the answer.
+    Whatever is missing of the record becomes unknown, and is said in the answer; see
+    ``check_patient``.
     """
     _required_text(request, "hook", f"'{hook}'")
     if request["hook"] != hook:
@@ -97,12 +97,21 @@ def check_request(request: Json, hook: str) -> None:
         what = "context.patientId names nobody"
         raise Refused(Outcome(400, "value", what, "the id of a Patient", "context.patientId"))
     _check_subject(context, hook)
-    _check_patient(request, patient)
+    prefetch = request.get("prefetch")
+    if prefetch is not None and not isinstance(prefetch, dict):
+        what, accepted = "prefetch is no JSON object", "an object of keys and FHIR resources"
+        raise Refused(Outcome(400, "value", what, accepted, "prefetch"))
 
 
 def patient_of(request: Json) -> str:
     """The id of the patient of a request that was checked."""
     return as_text(as_object(request.get("context")).get("patientId")).removeprefix("Patient/")
+
+
+def drafts_of(request: Json) -> int:
+    """How many orders and bookings a call is about: judging takes its time for each."""
+    values = as_object(request.get("context")).values()
+    return sum(len(as_list(as_object(value).get("entry"))) for value in values)
 
 
 def _required_text(holder: Json, name: str, accepted: str, place: str = "") -> None:
@@ -123,20 +132,23 @@ def _check_subject(context: Json, hook: str) -> None:
     raise Refused(Outcome(400, "required", f"{place} is missing", accepted, place))
 
 
-def _check_patient(request: Json, patient: str) -> None:
-    prefetch = request.get("prefetch")
-    if prefetch is not None and not isinstance(prefetch, dict):
-        what, accepted = "prefetch is no JSON object", "an object of keys and FHIR resources"
-        raise Refused(Outcome(400, "value", what, accepted, "prefetch"))
-    found = [as_text(item.get("id")) for item in _people(as_object(prefetch))]
+def check_patient(request: Json, fetching: str = "") -> None:
+    """Raises Refused (412) where the Patient did not come: nobody is judged without one.
+
+    ``fetching`` says how it went to ask for it.
+    """
+    prefetch, patient = as_object(request.get("prefetch")), patient_of(request)
+    found = [as_text(item.get("id")) for item in people(prefetch)]
     if any(name in (patient, "") for name in found):
         return
     what = "another Patient came" if found else "the Patient did not come"
+    if fetching:
+        what += f", and fetching it from fhirServer did not help ({fetching})"
     accepted = "the Patient of context.patientId under the key 'patient'"
     raise Refused(Outcome(412, "not-found", what, accepted, "prefetch.patient"))
 
 
-def _people(prefetch: Json) -> Iterator[Json]:
+def people(prefetch: Json) -> Iterator[Json]:
     """The Patient resources among the prefetched ones, alone or in a Bundle."""
     for value in prefetch.values():
         root = as_object(value)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from cds.hooks.addresses import is_never
 from cds.rulebook.document import Node
 from cds.rulebook.reading import Author, first
 
@@ -134,13 +135,28 @@ def _fhir_server(node: Node, author: Author) -> FhirServer:
     author.only(node, ("origin", "networks", "plain-http"), "a FHIR server")
     origin = author.text(node, "origin", required=True).rstrip("/")
     plain = author.choice(node, "plain-http", ("yes", "no"), "no") == "yes"
-    parts = urlsplit(origin)
-    if origin and (parts.path or parts.query or parts.scheme not in ("https", "http")):
+    parts = _parts(origin)
+    if origin and not _is_origin(parts):
         author.error(first(node.get("origin")).place, f"'{origin}' is no origin", _ORIGIN, "value")
     elif parts.scheme == "http" and not plain:
         what = f"'{origin}' is not https"
         author.error(first(node.get("origin")).place, what, "https, or plain-http: yes", "value")
     return FhirServer(origin, _networks(node, "networks", author), plain)
+
+
+def _parts(address: str) -> SplitResult:
+    """The parts of an address; of one that is none, no parts."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return urlsplit("")
+    return parts
+
+
+def _is_origin(parts: SplitResult) -> bool:
+    more = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+    return parts.scheme in ("https", "http") and bool(parts.hostname) and not more
 
 
 _ORIGIN = "scheme, host and port, such as https://fhir.example.org"
@@ -150,7 +166,11 @@ def _networks(node: Node, key: str, author: Author) -> tuple[Network, ...]:
     found = []
     for item in first(node.get(key)).items:
         try:
-            found.append(ip_network(item.text))
+            network = ip_network(item.text)
+            if is_never(network):
+                what = f"addresses of '{item.text}' are never connected to"
+                author.error(item.place, what, "a private address range", "value")
+            found.append(network)
         except ValueError:
             what = f"'{item.text}' is no network"
             author.error(item.place, what, "an address range such as 10.0.0.0/8", "value")

@@ -11,9 +11,9 @@ from itertools import product
 import msgspec
 
 from cds.engine.binding import Scope
+from cds.engine.combination import most_bindings
 from cds.engine.fact import Bound, Fact
 from cds.engine.meaning import Meanings
-from cds.engine.review import most_bindings
 from cds.engine.sheet import Sheet
 from cds.rulebook.model import FactClause
 from cds.second.plan import ClausePlan, Part, RulePlan

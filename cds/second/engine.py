@@ -14,10 +14,11 @@ from functools import partial
 from cds.chart.model import Chart
 from cds.engine.agenda import Agenda, agenda
 from cds.engine.binding import Scope
+from cds.engine.combination import most_bindings, not_judged, one_of
 from cds.engine.fact import Bound, Fact
 from cds.engine.finding import Review, Verdict
 from cds.engine.frame import Hook
-from cds.engine.review import Evaluator, most_bindings, not_judged, one_of
+from cds.engine.review import Evaluator
 from cds.engine.sheet import Sheet
 from cds.rulebook.model import Rulebook
 from cds.second.delivery import Delivery, Matches, OversizeError, Row

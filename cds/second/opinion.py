@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from cds.chart.model import Chart
 from cds.engine.finding import Review
 from cds.engine.frame import Hook
+from cds.engine.review import Stop
 from cds.engine.review import review as reference_review
 from cds.rulebook.model import Rulebook
 from cds.second.comparison import Disagreement, Side, differing
@@ -43,15 +44,16 @@ def judged_by(
     hook: Hook,
     as_of: datetime,
     shown: Container[str] = frozenset(),
+    stop: Stop | None = None,
 ) -> Opinion:
     """The review of a chart by an engine; by both: the first engine's, compared with the second's.
 
-    ``shown`` is what rules with a memory must not repeat.
+    ``shown`` is what rules with a memory must not repeat; ``stop`` ends the first engine's judging.
 
     Raises EngineError where the second engine cannot run at all, never for one patient.
     """
     if engine == "reference":
-        return Opinion(reference_review(chart, rulebook, hook, as_of, shown))
+        return Opinion(reference_review(chart, rulebook, hook, as_of, shown, stop))
     second = durable(rulebook)
     if engine == "durable":
         return Opinion(second.review(chart, hook, as_of, shown))

@@ -6,15 +6,22 @@ Units are UCUM codes (https://ucum.org/ucum); what is counted (tablets, patches)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Context, Decimal
 from functools import lru_cache
-from types import MappingProxyType
-from typing import Literal
 
 import msgspec
 
-Dimension = Literal["mass", "volume", "time", "count", "other"]
+from cds.values.units import (
+    ACTIVITY,
+    ALIASES,
+    COUNTED,
+    FACTORS,
+    OTHER,
+    PLAIN_NAMES,
+    UNITS,
+    Dimension,
+)
 
 _EXACT = Context(prec=80)
 _LARGEST_EXPONENT = 30
@@ -29,155 +36,6 @@ _SURFACE = re.compile(
     r"\{?\s*([0-9]+(?:\.[0-9]+)?)[\s_]*(?:m2|m\^2|m\*2|m²|sq\.?\s?m)\s*\}?", re.IGNORECASE
 )
 _PER = "/"
-
-_FACTORS: Mapping[Dimension, Mapping[str, Decimal]] = MappingProxyType(
-    {
-        "mass": {
-            "pg": Decimal("0.001"),
-            "ng": Decimal(1),
-            "ug": Decimal(1_000),
-            "mg": Decimal(1_000_000),
-            "g": Decimal(1_000_000_000),
-            "kg": Decimal(1_000_000_000_000),
-        },
-        "volume": {
-            "fL": Decimal("0.000000001"),
-            "uL": Decimal(1),
-            "mL": Decimal(1_000),
-            "dL": Decimal(100_000),
-            "L": Decimal(1_000_000),
-        },
-        # What a prescription means by a month and a year: 30 and 365 days, not UCUM's means.
-        "time": {
-            "s": Decimal(1),
-            "min": Decimal(60),
-            "h": Decimal(3_600),
-            "d": Decimal(86_400),
-            "wk": Decimal(7 * 86_400),
-            "mo": Decimal(30 * 86_400),
-            "a": Decimal(365 * 86_400),
-        },
-        "count": {"1": Decimal(1)},
-    }
-)
-
-_UNITS: Mapping[str, tuple[Dimension, Decimal]] = MappingProxyType(
-    {
-        unit: (dimension, factor)
-        for dimension, factors in _FACTORS.items()
-        for unit, factor in factors.items()
-    }
-)
-
-# Per volume an international unit of activity is a unit of activity: laboratories write both.
-_ACTIVITY: Mapping[str, tuple[str, Decimal]] = MappingProxyType(
-    {
-        f"{prefix}{unit}": ("activity", Decimal(factor))
-        for unit in ("U", "[iU]")
-        for prefix, factor in (("u", 1), ("m", 1_000), ("", 1_000_000), ("k", 1_000_000_000))
-    }
-)
-
-# Case decides in these: MU is a million units, mU a thousandth; a is a year, A an ampere.
-_OTHER = frozenset(
-    {
-        *("U", "mU", "uU", "kU", "[iU]", "m[iU]", "u[iU]", "k[iU]", "[CFU]", "kat", "ukat"),
-        *("meq", "eq", "mol", "mmol", "umol", "nmol", "pmol", "mosm"),
-        *("%", "mm[Hg]", "Cel", "[degF]", "[pH]", "cm", "mm", "m2"),
-    }
-)
-
-_ALIASES: Mapping[str, str] = MappingProxyType(
-    {
-        alias: unit
-        for unit, aliases in {
-            "pg": "pg picogram picograms",
-            "ng": "ng nanogram nanograms",
-            "ug": "ug mcg mcgs microgram micrograms microgramme microgrammes",
-            "mg": "mg mgs mgm milligram milligrams milligramme milligrammes",
-            "g": "g gm gms gram grams gramme grammes",
-            "kg": "kg kgs kilogram kilograms kilogramme kilogrammes",
-            "uL": "ul mcl microliter microliters microlitre microlitres",
-            "mL": "ml mls cc milliliter milliliters millilitre millilitres",
-            "dL": "dl deciliter deciliters decilitre decilitres",
-            "L": "l liter liters litre litres",
-            "s": "sec secs second seconds",
-            "min": "min mins minute minutes",
-            "h": "h hr hrs hour hours",
-            "d": "d day days",
-            "wk": "wk wks week weeks",
-            "mo": "mo mos mon month months",
-            "a": "y yr yrs year years",
-            "U": "unt unit units",
-            "[iU]": "iu [iu] international-unit international-units",
-            "m[iU]": "miu m[iu]",
-            "meq": "meq meqs milliequivalent milliequivalents",
-            "mmol": "mmol mmols millimole millimoles",
-            "umol": "umol mcmol micromole micromoles",
-            "%": "percent",
-            "mm[Hg]": "mmhg mm[hg]",
-            "Cel": "cel degc",
-            "[degF]": "degf [degf]",
-            "/min": "bpm",
-        }.items()
-        for alias in aliases.split()
-    }
-)
-
-# What is counted, by each way of writing it; plurals in -s, -es and -ies are worked out.
-_COUNTED: Mapping[str, str] = MappingProxyType(
-    {
-        alias: counted
-        for counted, aliases in {
-            "tablet": "tab tbl caplet ertab ectab vagtab",
-            "capsule": "cap ercap",
-            "pill": "",
-            "patch": "",
-            "film": "",
-            "strip": "",
-            "lozenge": "",
-            "troche": "",
-            "suppository": "supp recsupp",
-            "drop": "gtt gtts drp [drp] opdrop",
-            "puff": "",
-            "spray": "",
-            "actuation": "act actuat",
-            "inhalation": "inh",
-            "application": "",
-            "dose": "",
-            "vial": "",
-            "ampule": "amp ampul ampoule",
-            "syringe": "",
-            "pen": "",
-            "cartridge": "",
-            "implant": "",
-            "ring": "",
-            "insert": "",
-            "packet": "pkt",
-            "sachet": "",
-            "bottle": "",
-            "bag": "",
-            "kit": "",
-            "each": "ea",
-            "beat": "",
-        }.items()
-        for alias in (counted, *aliases.split())
-    }
-)
-
-_PLAIN_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "s": "second",
-        "min": "minute",
-        "h": "hour",
-        "d": "day",
-        "wk": "week",
-        "mo": "month",
-        "a": "year",
-        "U": "unit",
-        "[iU]": "international-unit",
-    }
-)
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -194,7 +52,7 @@ class Quantity(msgspec.Struct, frozen=True):
     @property
     def dimension(self) -> Dimension:
         """What the unit measures; ``other`` for whatever converts to nothing else."""
-        known = _UNITS.get(self.unit)
+        known = UNITS.get(self.unit)
         return known[0] if known is not None else "other"
 
     def to(self, unit: str) -> Quantity:
@@ -227,7 +85,7 @@ class Quantity(msgspec.Struct, frozen=True):
         micro sign are misread as ``mg``. `read_quantity` reads it back.
         """
         number = render_number(self.value)
-        name = self.counted if self.unit == "1" else _PLAIN_NAMES.get(self.unit, "")
+        name = self.counted if self.unit == "1" else PLAIN_NAMES.get(self.unit, "")
         if name:
             plural = self.value > 1 and name != "each"
             return f"{number} {_plural(name) if plural else name}"
@@ -243,12 +101,12 @@ def _spoken(unit: str) -> str:
 
 def _measure(unit: str) -> tuple[str, Decimal] | None:
     """What a unit measures and how much of it, also of one unit per another (``mg/dL``)."""
-    known = _UNITS.get(unit)
+    known = UNITS.get(unit)
     if known is not None:
         return known
     above, slash, below = unit.partition("/")
-    lower = _UNITS.get(below)
-    upper = _UNITS.get(above) or (_ACTIVITY.get(above) if below in _FACTORS["volume"] else None)
+    lower = UNITS.get(below)
+    upper = UNITS.get(above) or (ACTIVITY.get(above) if below in FACTORS["volume"] else None)
     if not slash or upper is None or lower is None or "count" in (upper[0], lower[0]):
         return None
     return f"{upper[0]}/{lower[0]}", _EXACT.divide(upper[1], lower[1])
@@ -366,14 +224,14 @@ def _part(text: str) -> str | None:
 
 
 def _simple_unit(plain: str) -> str | None:
-    if plain in _UNITS or plain in _OTHER:
+    if plain in UNITS or plain in OTHER:
         return plain
     bare = _ANNOTATION.sub("", plain).strip()
     if bare != plain:
         # {tablet} alone counts; mg{total} is mg: an annotation changes nothing in UCUM.
         return _simple_unit(bare) if bare else "1"
     word = _word(plain)
-    return _ALIASES.get(word) or ("1" if _counted_word(word) else None)
+    return ALIASES.get(word) or ("1" if _counted_word(word) else None)
 
 
 def _plain(text: str) -> str:
@@ -395,7 +253,7 @@ def _counted(unit: object) -> str:
 
 
 def _counted_word(word: str) -> str:
-    return next((_COUNTED[form] for form in _singulars(word) if form in _COUNTED), "")
+    return next((COUNTED[form] for form in _singulars(word) if form in COUNTED), "")
 
 
 def _singulars(word: str) -> Iterable[str]:

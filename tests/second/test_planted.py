@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cds.engine import binding, expression, meaning, review
+from cds.engine import binding, combination, expression, meaning, review
 from cds.engine.binding import Scope
 from cds.second import delivery, network, plan, planes, wiring
 from cds.second.formula import Any as AnyOf
@@ -123,9 +123,9 @@ def some_bindings(*args: Any) -> Any:
     return islice(BINDINGS(*args), 1)
 
 
-BINDINGS = review._bindings
+BINDINGS = combination.combinations
 IN_REFERENCE: dict[str, Patch] = {
-    "joins stop at the first": patched(review, "_bindings", some_bindings),
+    "joins stop at the first": patched(review, "combinations", some_bindings),
     "not unknown is yes": patched(
         expression, "negate", lambda truth: Truth.NO if truth is Truth.YES else Truth.YES
     ),
