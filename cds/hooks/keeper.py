@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from cds.cards.judge import Judged
 from cds.engine.review import speaks_on
 from cds.rulebook.model import Rulebook
+from cds.store.report import RuleFeedback, feedback_by_rule
 from cds.store.store import AnsweredCard, Feedback, Store, StoreError, moment_text
 
 if TYPE_CHECKING:
@@ -137,6 +138,14 @@ class Keeper:
             raise
         self._count_feedback("stored")
         return added
+
+    def report(self, since: datetime) -> Mapping[str, RuleFeedback]:
+        """Feedback by rule since then. Raises StoreError."""
+        try:
+            return feedback_by_rule(self._opened(), since)
+        except StoreError as error:
+            self._note_failure(error)
+            raise
 
     def status(self) -> str:
         """ "ok", or why the store cannot be used."""

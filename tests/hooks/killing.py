@@ -184,10 +184,10 @@ class Writer(threading.Thread):
         return answer.status
 
 
-def under_fire(url: str, plan: Plan, between: Callable[[int], None] | None = None) -> Told:
+def under_fire(url: str, plan: Plan, before: Callable[[int], None] | None = None) -> Told:
     """Writes everything, kills the service ``plan.kills`` times on the way; what the clients saw.
 
-    ``between`` is called after each kill, with its number, before the service starts again.
+    ``before`` is called before each kill, with its number, while the clients write.
     """
     told = Told()
     service = Service(url, plan)
@@ -200,10 +200,10 @@ def under_fire(url: str, plan: Plan, between: Callable[[int], None] | None = Non
             mark = plan.total * (kill + 1) // (plan.kills + 1)
             while told.acknowledged < mark and any(writer.is_alive() for writer in writers):
                 time.sleep(0.002)
+            if before is not None:
+                before(kill)
             service.kill()
             told.kills += 1
-            if between is not None:
-                between(kill)
             service.start()
         for writer in writers:
             writer.join()
