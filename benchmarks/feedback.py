@@ -45,7 +45,9 @@ def tried(database: Database, plan: Plan) -> bool:
         f"  service killed {told.kills} times, database {crashes} times; {told.cut} calls cut,"
         f" {told.refused} answered 503, {told.repeated} batches sent twice"
     )
-    print(f"  stored {len(rows)}, missing {missing}, doubled {doubled}; {told.wrong or 'no faults'}")
+    print(
+        f"  stored {len(rows)}, missing {missing}, doubled {doubled}; {told.wrong or 'no faults'}"
+    )
     return not (missing or doubled or told.wrong) and len(rows) == plan.total
 
 

@@ -11,7 +11,9 @@ from cds.store.report import LEAST_DECISIONS, REVIEW_ABOVE, RuleFeedback
 
 WEEKS = 26
 """So many weeks back are shown."""
-_MOST_REASONS = 12
+_MOST_REASONS = 8
+# So many rules are seen at once; the others are folded.
+_FIRST = 10
 NO_REASON = "no reason given"
 
 
@@ -39,23 +41,31 @@ class RuleBar:
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """Everything that is drawn. ``limit`` and ``least`` say when a rule is flagged."""
+    """Everything that is drawn. ``limit`` and ``least`` say when a rule is flagged, ``first`` how many
+    rules are seen without unfolding, ``highest`` is the number of the fullest week.
+    """
 
     rules: tuple[RuleBar, ...]
     reasons: tuple[Bar, ...]
     weeks: tuple[Bar, ...]
     flagged: tuple[str, ...]
     limit: str = f"{REVIEW_ABOVE:.0%}".replace("%", " %")
+    highest: int = 0
     least: int = LEAST_DECISIONS
+    first: int = _FIRST
 
 
 def charts(found: Mapping[str, RuleFeedback], today: date) -> Charts:
-    """The charts of a report; rules that are overridden most come first."""
-    ordered = sorted(found.values(), key=lambda entry: (-entry.overridden, entry.rule))
+    """The charts of a report; rules to be looked at come first, then those overridden most."""
+    ordered = sorted(
+        found.values(), key=lambda entry: (not entry.needs_review, -entry.overridden, entry.rule)
+    )
+    weeks = _weeks(found.values(), today)
     return Charts(
         rules=tuple(map(_rule, ordered)),
         reasons=_reasons(found.values()),
-        weeks=_weeks(found.values(), today),
+        weeks=weeks,
+        highest=max((bar.accepted + bar.overridden for bar in weeks), default=0),
         flagged=tuple(entry.rule for entry in ordered if entry.needs_review),
     )
 
@@ -79,17 +89,18 @@ def _bar(label: str, accepted: int, overridden: int, whole: int) -> Bar:
 
 
 def _reasons(entries: Iterable[RuleFeedback]) -> tuple[Bar, ...]:
-    """The commonest reasons of all rules together; what is rarer is one bar."""
+    """The commonest reasons of all rules together; rarer ones are a number without a bar."""
     total: Counter[str] = Counter()
     for entry in entries:
         total.update(entry.reasons)
     ranked = sorted(total.items(), key=lambda item: (-item[1], item[0]))
-    shown, rest = ranked[:_MOST_REASONS], sum(number for _, number in ranked[_MOST_REASONS:])
-    named = [(reason or NO_REASON, number) for reason, number in shown]
+    shown, rest = ranked[:_MOST_REASONS], ranked[_MOST_REASONS:]
+    most = max((number for _, number in shown), default=1)
+    bars = [_bar(reason or NO_REASON, 0, number, most) for reason, number in shown]
     if rest:
-        named.append(("others", rest))
-    most = max((number for _, number in named), default=1)
-    return tuple(_bar(label, 0, number, most) for label, number in named)
+        label, number = f"{len(rest)} other reasons", sum(number for _, number in rest)
+        bars.append(Bar(label, 0, number, 0, 0))
+    return tuple(bars)
 
 
 def _weeks(entries: Iterable[RuleFeedback], today: date) -> tuple[Bar, ...]:

@@ -52,7 +52,7 @@ HEADERS = {
 }
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 # The report reads all feedback of half a year; whoever looks again at once gets the same.
-_FRESH_SECONDS = 10
+_FRESH_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,11 @@ from tests.hooks.killing import Plan, missing_and_doubled, under_fire
 from tests.records import CONTRAST
 
 PLAN = Plan(
-    total=1_000, writers=8, kills=2, rules=CONTRAST, path="/cds-services/contrast-order-sign/feedback"
+    total=1_000,
+    writers=8,
+    kills=2,
+    rules=CONTRAST,
+    path="/cds-services/contrast-order-sign/feedback",
 )
 
 

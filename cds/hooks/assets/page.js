@@ -123,7 +123,7 @@
     return function (entry) {
       return post(address, JSON.stringify({ feedback: [entry] })).then(function (answer) {
         if (answer.status !== 200) { return "Feedback was refused with " + answer.status + "."; }
-        askFeedback();
+        setTimeout(askFeedback, 1200); // the service reckons its figures once a second
         return "Feedback stored: " + entry.outcome + ".";
       }).catch(function () { return "The service could not be reached."; });
     };
