@@ -1,4 +1,4 @@
-"""What the page of a running service shows beside itself; light to import, for whoever only names it.
+"""What the page of a running service shows beside itself; light for whoever only names it.
 
 Both are called in a process of their own (``cds.hooks.annex``), so they are plain functions.
 """

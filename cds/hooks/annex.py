@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 Files = Mapping[str, bytes]
 Made = TypeVar("Made")
@@ -109,8 +109,10 @@ def _made_elsewhere(work: Callable[[], Made]) -> Made:
     child = context.Process(target=_work, args=(theirs, work), name="annex", daemon=True)
     child.start()
     theirs.close()
+    good, found = False, cast("Any", "TimeoutError")
     try:
-        good, found = ours.recv() if ours.poll(_SECONDS) else (False, "TimeoutError")
+        if ours.poll(_SECONDS):
+            good, found = ours.recv()
     except (EOFError, OSError) as error:
         good, found = False, type(error).__name__
     finally:
@@ -119,8 +121,7 @@ def _made_elsewhere(work: Callable[[], Made]) -> Made:
         child.join()
     if not good:
         raise AnnexError(f"it could not be made ({found})")
-    made: Made = found
-    return made
+    return cast("Made", found)
 
 
 def _work(link: Connection, work: Callable[[], Any]) -> None:

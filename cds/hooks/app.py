@@ -53,9 +53,9 @@ from cds.rulebook.model import Rulebook
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the service behaves. ``judging`` is off only to measure what judging costs;
-    ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
-    ``annex`` is what the page shows beside itself.
-    """
+            ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
+        ``annex`` is what the page shows beside itself.
+        """
 
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
@@ -110,7 +110,7 @@ def create_app(
     app.add_route("/cds-services/{id}", counter.call, ["POST"])
     app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
     _watch(app, health, parts.metrics)
-    page = Page(rulebook, zone, offered, settings, clock, parts.keeper, options.annex)
+    page = Page(rulebook, zone, offered, options.settings, clock, parts.keeper, options.annex)
     page.add_to(app)
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]

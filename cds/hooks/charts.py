@@ -41,8 +41,8 @@ class RuleBar:
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """Everything that is drawn. ``limit`` and ``least`` say when a rule is flagged, ``first`` how many
-    rules are seen without unfolding, ``highest`` is the number of the fullest week.
+    """Everything that is drawn. ``limit`` and ``least`` say when a rule is flagged, ``first`` how
+    many rules are seen without unfolding, ``highest`` is the number of the fullest week.
     """
 
     rules: tuple[RuleBar, ...]
