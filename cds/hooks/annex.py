@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from multiprocessing.connection import Connection
+from time import monotonic
 from typing import Any, TypeVar, cast
 
 Files = Mapping[str, bytes]
 Made = TypeVar("Made")
 _SECONDS = 120
+_LOOK_SECONDS = 0.05
 _DATE = re.compile(r'"(\d{4}-\d\d-\d\d)(?=["T])')
 
 
@@ -99,29 +101,34 @@ class Shelf:
 
 
 async def _made(work: Callable[[], Made]) -> Made:
-    return await asyncio.to_thread(_made_elsewhere, work)
-
-
-def _made_elsewhere(work: Callable[[], Made]) -> Made:
-    """What ``work`` returns, done by a new process; raises AnnexError."""
+    """What ``work`` returns, done by a new process that ends with us; raises AnnexError."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_work, args=(theirs, work), name="annex", daemon=True)
     child.start()
     theirs.close()
-    good, found = False, cast("Any", "TimeoutError")
     try:
-        if ours.poll(_SECONDS):
-            good, found = ours.recv()
-    except (EOFError, OSError) as error:
-        good, found = False, type(error).__name__
+        good, found = await _received(ours)
     finally:
         ours.close()
         child.kill()
-        child.join()
+        await asyncio.to_thread(child.join)
     if not good:
         raise AnnexError(f"it could not be made ({found})")
     return cast("Made", found)
+
+
+async def _received(link: Connection) -> tuple[bool, Any]:
+    until = monotonic() + _SECONDS
+    try:
+        while not link.poll():
+            if monotonic() > until:
+                return False, "TimeoutError"
+            await asyncio.sleep(_LOOK_SECONDS)
+        good, found = await asyncio.to_thread(link.recv)
+    except (EOFError, OSError) as error:
+        return False, type(error).__name__
+    return good, found
 
 
 def _work(link: Connection, work: Callable[[], Any]) -> None:
