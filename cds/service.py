@@ -50,7 +50,7 @@ class Given:
         return Source(self._reread, lambda: failing_scenarios(root), watched)
 
     def annex(self) -> Annex:
-        """The rule book and the example requests of the page, made of what lies there when asked."""
+        """The rule book and the requests of the page, made of what lies there when asked."""
         from cds.hooks.annex import Annex
 
         where = (self.rules, self.config, self.enable, self.disable)

@@ -53,9 +53,9 @@ from cds.rulebook.model import Rulebook
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the service behaves. ``judging`` is off only to measure what judging costs;
-            ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
-        ``annex`` is what the page shows beside itself.
-        """
+    ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
+    ``annex`` is what the page shows beside itself.
+    """
 
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)

@@ -38,7 +38,7 @@ def closed() -> Iterator[None]:
     """Lets go of the stores that a test's services opened."""
     yield
     while OPENED:
-        OPENED.pop().app.state.keeper.close()
+        OPENED.pop().app.state.parts.keeper.close()
 
 
 def ehr_at(url: str, days: float = 0) -> Ehr:
@@ -145,11 +145,11 @@ def test_a_store_that_goes_away_and_comes_back_needs_no_restart(
         assert rules(ehr, VIEWED, VIEW) == [BOTH]
         answer = send(ehr, *[entry(f"c{number}") for number in range(700)])
         assert "nothing of it was" in check_outcome(answer, 503)
-        assert ehr.app.state.keeper.status() != "ok" or database.server is None
+        assert ehr.app.state.parts.keeper.status() != "ok" or database.server is None
     assert database.rows("select card from feedback") == [("c1",)]
     assert send(ehr, entry("c1"), entry("c2")).status_code == 200
     assert database.rows("select card from feedback order by card") == [("c1",), ("c2",)]
-    assert ehr.app.state.keeper.status() == "ok"
+    assert ehr.app.state.parts.keeper.status() == "ok"
     assert rules(ehr, VIEWED, VIEW) == [BOTH]
     assert rules(ehr, VIEWED, VIEW) == []
 
@@ -187,7 +187,7 @@ def test_a_store_that_hangs_is_waited_for_once_and_cards_flow(
 def test_an_id_that_is_no_uuid_of_ours_is_told_in_both_databases(url: str) -> None:
     ehr = ehr_at(url)
     card = ehr.call(ORDERED, SIGN).json()["cards"][0]["uuid"]
-    ehr.app.state.keeper.wait()
+    ehr.app.state.parts.keeper.wait()
     answer = send(ehr, entry(f"urn:uuid:{card.upper()}"), entry("c" * 37))
     assert [issue["expression"][0] for issue in answer.json()["issue"]] == ["feedback[1].card"]
     assert told(url)["opioid.active-with-naltrexone-order"]["overridden"] == 1

@@ -43,14 +43,14 @@ def ehr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ehr]:
     """A service with its store, rule book and examples, each made once."""
     found = ehr_with(f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.sqlite'}", ANNEX)
     yield found
-    found.app.state.keeper.close()
+    found.app.state.parts.keeper.close()
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Iterator[Ehr]:
     found = ehr_with(f"sqlite:///{tmp_path / 'store.sqlite'}")
     yield found
-    found.app.state.keeper.close()
+    found.app.state.parts.keeper.close()
 
 
 def page_of(answer: httpx.Response, tmp_path: Path) -> Html:
@@ -167,7 +167,7 @@ def test_a_store_that_is_down_or_none_is_told_and_the_page_is_there(tmp_path: Pa
     answer = down.send("GET", "/page/feedback")
     assert (answer.status_code, "cannot be reached" in answer.text) == (503, True)
     assert down.send("GET", "/").status_code == 200
-    down.app.state.keeper.close()
+    down.app.state.parts.keeper.close()
     none = ehr_with().send("GET", "/page/feedback")
     assert (none.status_code, "keeps no feedback" in none.text) == (503, True)
 
