@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -107,13 +109,15 @@ class Service:
         self.process = subprocess.Popen(
             [*command, "--config", self._config.name, *self._rules],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,
         )  # fmt: skip
         assert self.process.stdout is not None
         address = self.process.stdout.readline().strip()
         self.port = int(address.rpartition(":")[2].partition("/")[0])
 
     def kill(self) -> None:
-        self.process.kill()
+        """Ends every process of the service at once, the one that watches and those that answer."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
     def close(self) -> None:
