@@ -77,7 +77,12 @@ def _service(rulebook: Rulebook, hook: str) -> Service | None:
 
 def _description(rules: list[Rule], hook: str) -> str:
     titles = "; ".join(rule.title for rule in rules)
-    return f"Checks {_WHEN.get(hook, f'on {hook}')}: {titles}."
+    return f"Checks {when(hook)}: {titles}."
+
+
+def when(hook: str) -> str:
+    """When an EHR fires the hook, in words."""
+    return _WHEN.get(hook, f"on {hook}")
 
 
 def prefetch_templates(rulebook: Rulebook, hook: str) -> dict[str, str]:
