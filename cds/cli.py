@@ -33,11 +33,10 @@ from cds.options import (
     read_setting,
     read_site,
 )
+from cds.service import Given, read_settings_of
 
 if TYPE_CHECKING:
-    from cds.hooks.settings import Settings
     from cds.second.opinion import Engine
-    from cds.values.problem import Problem
 
 DONE, FAILED, UNUSABLE = 0, 1, 2
 app = typer.Typer(
@@ -331,7 +330,7 @@ def feedback(
     check_choice(format, ("text", "json"), "--format")
     start = read_moment(since, zone("UTC"), "--since") if since is not None else None
     try:
-        print_feedback(store or _settings(config).store, start, as_json=format == "json")
+        print_feedback(store or read_settings_of(config).store, start, as_json=format == "json")
     except StoreError as error:
         raise Stop(str(error)) from error
 
@@ -346,14 +345,28 @@ def serve(
         str | None,
         typer.Option(
             metavar="jwt|none",
-            help="How callers are checked [default: a loopback address is served open].",
+            help="How callers are checked [default: jwt if --config names issuers; else a loopback"
+            " address is served open].",
         ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Certificate with its chain, in PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="Its key, in PEM, without a password.")
     ] = None,
     second_opinion: Annotated[
         bool,
         typer.Option(
             "--second-opinion", help="Judge every answer again by the durable engine, beside."
         ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Processes that answer [default: the configuration's]."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Reload when rules or configuration change on disk.")
     ] = False,
     rules: Rules = None,
     config: Config = None,
@@ -363,43 +376,32 @@ def serve(
 ) -> None:
     """Answer CDS Hooks calls over HTTP until told to stop.
 
-    Prints the address of the services; one line of JSON a call goes to standard error.
+    Prints the address of the services; lines of JSON go to standard error. SIGHUP reads rules and
+    configuration again, and puts them in force if they are good.
     """
     from cds.hooks.app import Options
-    from cds.hooks.serving import Address, Unservable, check_auth, listen, run
+    from cds.hooks.serving import Address, Running, Unservable, check_auth, listen, run
+    from cds.hooks.tls import TlsError, read_tls
 
     if auth is not None:
         check_choice(auth, ("jwt", "none"), "--auth")
     address = Address(host, port)
+    given = Given(rules, config, enable, disable, timezone, workers)
     try:
-        warning = check_auth(auth, address)
-        setting, notes = read_setting(rules, config, enable, disable, None, timezone, None, None)
-        settings = _settings(config)
+        tls = read_tls(tls_cert, tls_key)
+        edition, notes = given.read()
+        warning = check_auth(auth, address, edition.settings, tls)
         if second_opinion:
-            read_engine("both", setting.rulebook)
+            read_engine("both", edition.rulebook)
         listener = listen(address)
-    except Unservable as error:
+        for note in filter(None, (warning, *notes)):
+            sys.stderr.write(f"cds: {note}\n")
+        options = Options(edition.settings, second_opinion=second_opinion, tls=tls)
+        running = Running(listener, now, options, watch)
+        code = run(given.source(), edition, running)
+    except (Unservable, TlsError) as error:
         raise Stop(str(error)) from error
-    for note in (warning, *notes):
-        sys.stderr.write(f"cds: {note}\n")
-    options = Options(settings=settings, second_opinion=second_opinion)
-    run(setting.rulebook, setting.zone, now, listener, options)
-
-
-def _settings(config: Path | None) -> Settings:
-    """What the configuration says of the service; raises Stop with everything that is wrong."""
-    from dataclasses import replace
-
-    from cds.hooks.settings import read_settings
-    from cds.rulebook.reading import Author
-    from cds.store.database import default_url
-
-    problems: list[Problem] = []
-    node = read_site(config, None, None).service
-    found = read_settings(node, Author(problems), config.parent if config else Path())
-    if problems:
-        raise Stop("\n".join(problem.render() for problem in sorted(problems)))
-    return found if found.store else replace(found, store=default_url())
+    raise typer.Exit(code)
 
 
 @app.callback(invoke_without_command=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 import time
 
 import pytest
@@ -12,6 +15,10 @@ from hypothesis import settings
 os.environ["TZ"] = "Asia/Kathmandu"
 if hasattr(time, "tzset"):
     time.tzset()
+
+# A service that is started without a store of its own keeps it here, not with the user's.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="cds-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)

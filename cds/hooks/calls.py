@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -19,12 +18,11 @@ from cds.hooks.desk import Desk, Read, Reply, refusal
 from cds.hooks.discovery import Service
 from cds.hooks.fetching import Fetcher
 from cds.hooks.gaps import Gaps
+from cds.hooks.gate import failure
+from cds.hooks.journal import Log
 from cds.hooks.metrics import Metrics
 from cds.hooks.outcome import Outcome, Refused, quoted
 from cds.hooks.request import drafts_of, too_large
-
-Log = Callable[[Mapping[str, object]], None]
-"""Takes one event: ids, counts, durations; never anything of a record."""
 
 # A small body is judged in less time than it takes to hand it to a thread and wait for the
 # interpreter's lock; a larger one would keep everybody else waiting, so a thread has it.
@@ -68,7 +66,6 @@ class Counter:
     ) -> None:
         self.metrics, self.budget, self.fetcher = metrics, budget_ms / 1000, fetcher
         self.desk, self.services, self.limits, self.log = desk, services, limits, log
-        self._numbers = count(1)
         self._open = self._held = 0
         self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
 
@@ -83,7 +80,7 @@ class Counter:
 
     async def _answered(self, request: Request, answer: Answering) -> Response:
         """Reads the body, has it answered, writes the log; nothing but ourselves ends a call."""
-        started, number = perf_counter(), next(self._numbers)
+        started, request_id = perf_counter(), request.state.request_id
         name, body = request.path_params["id"], b""
         self._open += 1
         try:
@@ -96,14 +93,13 @@ class Counter:
         except ClientDisconnect:
             reply = Reply(499, b"")
         except Exception as error:  # noqa: BLE001 - one call that fails never stops the service
-            self.log({"event": "failed", "call": number, "error": type(error).__name__})
-            what = f"the call could not be answered (call {number}); the log has more"
-            reply = refusal(Outcome(500, "exception", what))
+            self.log({"event": "failed", "request": request_id, "error": type(error).__name__})
+            reply = refusal(failure(request_id))
         finally:
             self._open -= 1
             self._held -= len(body)
         known = name if name in self.services else "unknown"
-        self._note(known, number, reply, len(body), perf_counter() - started)
+        self._note(known, request_id, reply, len(body), perf_counter() - started)
         return respond(reply)
 
     async def feedback(self, request: Request) -> Response:
@@ -206,17 +202,18 @@ class Counter:
             return await waiting
         return self.desk.reply_late(service)
 
-    def _note(self, name: str, number: int, reply: Reply, size: int, seconds: float) -> None:
+    def _note(self, name: str, request_id: str, reply: Reply, size: int, seconds: float) -> None:
         event: dict[str, object] = {
             "event": "call",
-            "call": number,
+            "request": request_id,
             "service": name,
             "status": reply.status,
             "bytes": size,
             "ms": round(seconds * 1000, 1),
         }
         if reply.status == 200:
-            event["rules"] = reply.rules
+            event["rules"] = tuple(rule for rule, _ in reply.cards)
+            self.metrics.judged(reply)
         if reply.late:
             event["late"] = True
         self.metrics.call(name, reply.status, seconds)

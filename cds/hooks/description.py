@@ -11,9 +11,11 @@ from cds.hooks.discovery import Service
 _SPECIFICATION = {"url": "https://cds-hooks.hl7.org/2.0/", "description": "CDS Hooks 2.0"}
 _REFUSALS = {
     "400": "No CDS Hooks request, or one for another hook",
+    "401": "No token that counts here, where tokens are checked (no body)",
     "404": "No such service",
     "412": "The Patient did not come",
     "413": "The body is too large",
+    "429": "This client calls too often",
     "503": "Too many calls at once",
 }
 
@@ -38,7 +40,8 @@ def describe(title: str, services: Mapping[str, Service]) -> dict[str, Any]:
             "/cds-services": {"get": _operation("The services on offer", "Services")},
             "/cds-services/{id}": {"parameters": [parameter], "post": call},
             "/cds-services/{id}/feedback": {"parameters": [parameter], "post": feedback},
-            "/health": {"get": _operation("Which rules answer here", "Health")},
+            "/health": {"get": _operation("Whether and by what rules it answers", "Health")},
+            "/health/live": {"get": _operation("Whether the process lives", "It does")},
         },
     }
 

@@ -39,14 +39,16 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to one call: its status, its body, and what may be logged of it.
+    """An answer to one call: its status, its body, and what may be logged and counted of it.
 
+    ``cards`` are rule and indicator of each; ``unknown`` each rule that was not decided, and why.
     ``late`` says that its time was over before everything was checked.
     """
 
     status: int
     body: bytes
-    rules: tuple[str, ...] = ()
+    cards: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
     late: bool = False
 
 
@@ -160,11 +162,17 @@ class Desk:
         charts = read_request(request, service.id, setting)
         found = next(judge(charts, service.id, setting), None)
         if found is None:
-            what = "; ".join(problem.what for problem in charts.problems)
-            raise Refused(Outcome(400, "invalid", what or "nobody to judge", "a hook request"))
+            # Not what is wrong with the record: that would quote it.
+            raise Refused(Outcome(400, "invalid", "nobody to judge", "a hook request"))
         late = any(problem.kind == "deadline" for problem in found.answer.review.problems)
-        rules = tuple(item.finding.rule.id for item in found.answer.drawn)
-        reply = Reply(200, encode(self._wire(found, read.problems)), rules, late)
+        drawn = (item.finding for item in found.answer.drawn)
+        reply = Reply(
+            200,
+            encode(self._wire(found, read.problems)),
+            tuple((finding.rule.id, finding.indicator) for finding in drawn),
+            tuple((verdict.rule.id, verdict.missing) for verdict in found.answer.unknown),
+            late,
+        )
         # What follows is for answers that are given: one that nobody waits for any more is none.
         if deadline.claim():
             if self.aside is not None and not late:

@@ -22,7 +22,8 @@ from cds.rulebook.model import Rulebook
 from cds.store.store import AnsweredCard, Feedback, Store, StoreError, moment_text
 
 if TYPE_CHECKING:
-    from cds.hooks.calls import Log
+    from cds.hooks.journal import Log
+    from cds.hooks.metrics import StoreMetrics
 
 MAX_WAITING = 1_000
 """So many answers wait to be written."""
@@ -56,9 +57,11 @@ class Shown(Container[str]):
 class Keeper:
     """One store with the thread that writes to it. Its counts may be read at any time."""
 
-    def __init__(self, url: str, rulebook: Rulebook, log: Log) -> None:
+    def __init__(
+        self, url: str, rulebook: Rulebook, log: Log, metrics: StoreMetrics | None = None
+    ) -> None:
         self.outcomes: Counter[str] = Counter()
-        self._url, self._log = url, log
+        self._url, self._log, self._metrics = url, log, metrics
         self._store: Store | None = None
         self._failed_at: float | None = None
         self._lock = threading.Lock()
@@ -108,15 +111,18 @@ class Keeper:
         try:
             self._queue.put_nowait((answered, at))
         except Full:
-            self.outcomes["dropped"] += len(answered)
+            self._count("dropped", len(answered))
 
     def add_feedback(self, entries: Sequence[Feedback]) -> int:
         """Stores feedback, all of it or nothing; how many entries are new. Raises StoreError."""
         try:
-            return self._opened().add_feedback(entries)
+            added = self._opened().add_feedback(entries)
         except StoreError as error:
             self._note_failure(error)
+            self._count_feedback("failed")
             raise
+        self._count_feedback("stored")
+        return added
 
     def status(self) -> str:
         """ "ok", or why the store cannot be used."""
@@ -158,6 +164,15 @@ class Keeper:
     def _note_failure(self, error: StoreError) -> None:
         self._log({"event": "store", "error": str(error)})
 
+    def _count(self, outcome: str, cards: int) -> None:
+        self.outcomes[outcome] += cards
+        if self._metrics is not None:
+            self._metrics.cards(outcome, cards)
+
+    def _count_feedback(self, outcome: str) -> None:
+        if self._metrics is not None:
+            self._metrics.feedback(outcome)
+
     def _work(self) -> None:
         while not (self._closed and self._queue.empty()):
             try:
@@ -179,13 +194,13 @@ class Keeper:
         try:
             self._opened().add_cards(cards, max(at for _, at in taken))
         except StoreError as error:
-            self.outcomes["failed"] += len(cards)
+            self._count("failed", len(cards))
             self._note_failure(error)
         except Exception as error:  # noqa: BLE001 - the thread outlives whatever it meets
-            self.outcomes["failed"] += len(cards)
+            self._count("failed", len(cards))
             self._log({"event": "store", "error": type(error).__name__})
         else:
-            self.outcomes["kept"] += len(cards)
+            self._count("kept", len(cards))
 
 
 def _remembering(rulebook: Rulebook) -> dict[str, dict[str, timedelta]]:

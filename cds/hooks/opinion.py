@@ -15,7 +15,8 @@ from cds.engine.finding import Review
 from cds.second.comparison import differing
 
 if TYPE_CHECKING:
-    from cds.hooks.calls import Log
+    from cds.hooks.journal import Log
+    from cds.hooks.metrics import OpinionMetrics
     from cds.second.engine import DurableEngine
 
 MAX_WAITING = 64
@@ -27,10 +28,17 @@ OUTCOMES = ("agreed", "disagreed", "failed", "dropped")
 class SecondOpinion:
     """Compares answers with the second engine's. Its counts may be read at any time."""
 
-    def __init__(self, engine: DurableEngine, log: Log, waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        engine: DurableEngine,
+        log: Log,
+        waiting: int = MAX_WAITING,
+        metrics: OpinionMetrics | None = None,
+    ) -> None:
         self.outcomes: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
-        self._engine, self._log = engine, log
+        self._engine, self._log, self._metrics = engine, log, metrics
+        self._starts = 0
         self._queue: Queue[Review] = Queue(waiting)
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="second-opinion", daemon=True)
@@ -41,7 +49,7 @@ class SecondOpinion:
         try:
             self._queue.put_nowait(review)
         except Full:
-            self.outcomes["dropped"] += 1
+            self._count("dropped")
 
     @property
     def children(self) -> int:
@@ -68,19 +76,33 @@ class SecondOpinion:
             try:
                 self._judge(review)
             except Exception as error:  # noqa: BLE001 - a second opinion never ends the service
-                self.outcomes["failed"] += 1
+                self._count("failed")
                 self._log({"event": "second-opinion", "error": type(error).__name__})
             finally:
+                self._count_starts()
                 self._queue.task_done()
+
+    def _count(self, outcome: str) -> None:
+        self.outcomes[outcome] += 1
+        if self._metrics is not None:
+            self._metrics.outcome(outcome)
+
+    def _count_starts(self) -> None:
+        fresh = self.children - self._starts
+        self._starts += fresh
+        if self._metrics is not None:
+            self._metrics.starts(fresh)
 
     def _judge(self, review: Review) -> None:
         other = self._engine.review(review.chart, review.hook, review.clock.now, review.shown)
         if any(problem.kind == "engine" for problem in other.problems):
-            self.outcomes["failed"] += 1
+            self._count("failed")
             self._log({"event": "second-opinion", "error": "no answer"})
             return
         rules = [ours.rule.id for ours, _ in differing(review, other)]
-        self.outcomes["disagreed" if rules else "agreed"] += 1
+        self._count("disagreed" if rules else "agreed")
         if rules:
             self.rules.update(rules)
+            if self._metrics is not None:
+                self._metrics.disagreement(rules)
             self._log({"event": "second-opinion", "hook": review.hook.name, "disagree": rules})

@@ -10,7 +10,7 @@ from cds.cards.wire import encode
 
 IssueCode = Literal[
     "invalid", "required", "value", "structure", "not-found", "not-supported", "too-long",
-    "too-costly", "throttled", "transient", "exception",
+    "too-costly", "throttled", "transient", "timeout", "exception",
 ]  # fmt: skip
 _QUOTED = 60
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import socket
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
-from types import FrameType
-from zoneinfo import ZoneInfo
 
-import uvicorn
+from cds.hooks.crew import Running
+from cds.hooks.edition import Edition, Source
+from cds.hooks.journal import Journal
+from cds.hooks.keys import KeysError, read_key_file
+from cds.hooks.settings import Settings
+from cds.hooks.supervisor import Supervisor, can_supervise
+from cds.hooks.tls import Tls
+from cds.hooks.worker import Place, Unservable, work
 
-from cds.cards.wire import encode
-from cds.hooks.app import Options, create_app
-from cds.hooks.desk import Clock
-from cds.rulebook.model import Rulebook
-
-_GRACE_SECONDS = 10
-
-
-class Unservable(Exception):  # noqa: N818 - it is how a start ends
-    """Why the service cannot start, in words for whoever starts it."""
+__all__ = ["Address", "Running", "Unservable", "check_auth", "listen", "run", "url_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +38,47 @@ class Address:
             return False
 
 
-def check_auth(auth: str | None, address: Address) -> str:
-    """A warning to be shown at start; raises Unservable where nothing would guard the door.
+def check_auth(auth: str | None, address: Address, settings: Settings, tls: Tls | None) -> str:
+    """A warning to be shown at start, or ""; raises Unservable where nothing would guard the door.
 
-    ``auth`` is "jwt", "none" or None where nothing was said.
+    ``auth`` is "jwt", "none" or None where nothing was said. Tokens are checked as soon as the
+    settings name issuers.
     """
+    if settings.issuers:
+        if auth == "none":
+            raise Unservable(
+                "--auth none: the configuration names issuers, whose tokens are checked;"
+                " accepted: no --auth, or a configuration without issuers"
+            )
+        _check_keys(settings)
+        if tls is None and not address.is_loopback:
+            return f"no TLS on {address.host}: tokens and records must not travel in clear text"
+        return ""
     if auth == "jwt":
         raise Unservable(
-            "--auth jwt: this version cannot check JWTs yet, and does not serve as if it did;"
-            " accepted: --auth none behind a gateway that checks them, or a loopback address"
+            "--auth jwt: no issuer is named, so nobody could call; accepted: a --config with"
+            " service: {public-url: https://…, issuers: [{iss: …, keys: FILE}]}"
         )
     if auth is None and not address.is_loopback:
         raise Unservable(
             f"--host {address.host}: anybody who reaches this address could send records and read"
             " the answers, since callers are not checked; accepted: a loopback address such as"
-            " 127.0.0.1, or --auth none where something in front checks callers"
+            " 127.0.0.1, issuers in --config, or --auth none where something in front checks"
+            " callers"
         )
     return f"callers are not checked (no authentication) on {address.host}"
 
 
-def write_event(event: Mapping[str, object]) -> None:
-    """One event as one line of JSON on standard error."""
-    sys.stderr.write(encode(event).decode() + "\n")
-    sys.stderr.flush()
+def _check_keys(settings: Settings) -> None:
+    for issuer in settings.issuers:
+        if issuer.keys is None:
+            continue
+        try:
+            read_key_file(issuer.keys)
+        except (OSError, KeysError) as error:
+            why = str(error) if isinstance(error, KeysError) else _why(error)
+            what = f"the keys of issuer {issuer.iss} cannot be read: {issuer.keys}: {why}"
+            raise Unservable(f"{what}; accepted: a file with a JWK Set") from error
 
 
 def listen(address: Address) -> socket.socket:
@@ -95,57 +107,29 @@ def _why(error: Exception) -> str:
     return (text or str(error) or type(error).__name__).lower()
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, tls: Tls | None = None) -> str:
     """The address as a URL, with the port that was really taken."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def run(
-    rulebook: Rulebook,
-    zone: ZoneInfo,
-    clock: Clock,
-    listener: socket.socket,
-    options: Options | None = None,
-) -> None:
-    """Serves on the socket until SIGTERM or SIGINT, then ends in order."""
-    app = create_app(rulebook, zone, clock, write_event, options)
-    _quiet_server_log()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    )
+def run(source: Source, edition: Edition, running: Running) -> int:
+    """Serves on the socket until SIGTERM or SIGINT, then ends in order; the code to exit with.
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
+    Raises Unservable. Where processes cannot be forked one serves, and reloads nothing.
+    """
+    options = replace(running.options, settings=edition.settings)
+    started = partial(_announce, running.listener, options.tls)
+    if can_supervise():
+        return Supervisor(source, edition, running).run(started)
+    journal = Journal(running.clock)
+    place = Place(ready=started)
+    work(edition, running.clock, running.listener, options, journal, place)
+    return 0
 
-    # The server repeats the signal that ended it once it is done: by then these take it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    sys.stdout.write(f"{url_of(listener)}/cds-services\n")
+
+def _announce(listener: socket.socket, tls: Tls | None) -> None:
+    """Says on standard output where the services are, for whoever started this."""
+    sys.stdout.write(f"{url_of(listener, tls)}/cds-services\n")
     sys.stdout.flush()
-    server.run(sockets=[listener])
-
-
-class _OneLine(logging.Handler):
-    """Turns the server's own log into events: class names only, since a text may quote a record."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        event: dict[str, object] = {"event": "server", "level": record.levelname.lower()}
-        if record.exc_info and record.exc_info[0] is not None:
-            event["error"] = record.exc_info[0].__name__
-        else:
-            event["message"] = str(record.msg).partition("\n")[0][:200]
-        write_event(event)
-
-
-def _quiet_server_log() -> None:
-    logger = logging.getLogger("uvicorn")
-    logger.handlers = [_OneLine()]
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)

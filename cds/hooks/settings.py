@@ -24,6 +24,8 @@ _SIZES = {"KiB": 1024, "MiB": _MIB}
 _RATE = re.compile(r"^(\d+) (?:calls )?per (second|minute)$")
 _SECONDS = {"second": 1, "minute": 60}
 
+MOST_WORKERS = 64
+
 Network = IPv4Network | IPv6Network
 
 
@@ -33,12 +35,15 @@ class Issuer:
 
     Its keys are in the file ``keys`` (a JWK Set, given out of band), or at ``jku``, the one address
     that a token of its may name. ``tenants`` are those allowed; () means that none is asked for.
+    ``networks`` and ``plain_http`` say of ``jku`` what they say of a FHIR server.
     """
 
     iss: str
     keys: Path | None = None
     jku: str = ""
     tenants: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+    plain_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,9 @@ class Settings:
     ``public_url`` is the address that clients call, without a path's end (behind a proxy it is not
     the one that is listened on); a token's ``aud`` is compared with it. ``budget_ms`` is how long
     a call may take before the answer says what was not checked. ``store`` is the database's URL.
+    ``workers`` processes answer. Told to stop, the service says so in its health for ``notice_ms``
+    and still takes calls, then takes no more and has ``grace_ms`` to finish those it has.
+    ``open_pages`` are those that need no token where others do.
     """
 
     public_url: str = ""
@@ -80,11 +88,15 @@ class Settings:
     rate: Rate | None = None
     store: str = ""
     proxies: tuple[Network, ...] = field(default_factory=tuple)
+    workers: int = 1
+    notice_ms: int = 0
+    grace_ms: int = 10_000
+    open_pages: tuple[str, ...] = ("health", "metrics")
 
 
 _KEYS = (
     "public-url", "issuers", "fhir-servers", "origins", "budget", "largest-body", "rate", "store",
-    "proxies",
+    "proxies", "open", "workers", "notice", "grace",
 )  # fmt: skip
 
 
@@ -102,6 +114,7 @@ def read_settings(node: Node | None, author: Author, folder: Path) -> Settings:
     if issuers and not public_url:
         what = "'public-url' is missing: a token is made out to the address that is called"
         author.error(node.place, what, "public-url: https://cds.example.org", "missing")
+    _each_once(node, author)
     return Settings(
         public_url=public_url.rstrip("/"),
         issuers=issuers,
@@ -114,12 +127,21 @@ def read_settings(node: Node | None, author: Author, folder: Path) -> Settings:
         rate=_rate(node.get("rate"), author),
         store=author.text(node, "store"),
         proxies=_networks(node, "proxies", author),
+        workers=_workers(node.get("workers"), author),
+        notice_ms=_measure(node, "notice", _DURATIONS, usual.notice_ms, author),
+        grace_ms=_measure(node, "grace", _DURATIONS, usual.grace_ms, author),
+        open_pages=_open(node, author, usual.open_pages),
     )
 
 
 def _issuer(node: Node, author: Author, folder: Path) -> Issuer:
-    author.only(node, ("iss", "keys", "jku", "tenants"), "an issuer")
+    known = ("iss", "keys", "jku", "tenants", "networks", "plain-http")
+    author.only(node, known, "an issuer")
     keys, jku = author.text(node, "keys"), _address(node, "jku", author)
+    plain = author.choice(node, "plain-http", ("yes", "no"), "no") == "yes"
+    if jku.lower().startswith("http:") and not plain:
+        what = f"'{jku}' is not https"
+        author.error(first(node.get("jku")).place, what, "https, or plain-http: yes", "value")
     if not keys and not jku:
         what = "an issuer without keys"
         author.error(node.place, what, "keys: a file with a JWK Set, or jku: its address", "value")
@@ -128,7 +150,31 @@ def _issuer(node: Node, author: Author, folder: Path) -> Issuer:
         keys=folder / keys if keys else None,
         jku=jku,
         tenants=author.words(node, "tenants"),
+        networks=_networks(node, "networks", author),
+        plain_http=plain,
     )
+
+
+def _each_once(node: Node, author: Author) -> None:
+    seen: set[str] = set()
+    for item in first(node.get("issuers")).items:
+        iss = first(item.get("iss"))
+        if iss.text and iss.text in seen:
+            what = f"the issuer '{iss.text}' stands twice"
+            author.error(iss.place, what, "one entry with all of its keys", "value")
+        seen.add(iss.text)
+
+
+_PAGES = ("health", "metrics", "page")
+
+
+def _open(node: Node, author: Author, usual: tuple[str, ...]) -> tuple[str, ...]:
+    if node.get("open") is None:
+        return usual
+    for item in first(node.get("open")).items:
+        if item.text and item.text not in _PAGES:
+            author.error(item.place, f"'{item.text}' is no page", ", ".join(_PAGES), "value")
+    return author.words(node, "open")
 
 
 def _fhir_server(node: Node, author: Author) -> FhirServer:
@@ -179,11 +225,19 @@ def _networks(node: Node, key: str, author: Author) -> tuple[Network, ...]:
 
 def _address(node: Node, key: str, author: Author) -> str:
     text = author.text(node, key)
-    if text and (urlsplit(text).scheme not in ("https", "http") or not urlsplit(text).netloc):
+    if text and not _is_address(text):
         what = f"'{text}' is no address"
         author.error(first(node.get(key)).place, what, "https://…", "value")
         return ""
     return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _measure(node: Node, key: str, units: dict[str, int], usual: int, author: Author) -> int:
@@ -198,6 +252,16 @@ def _measure(node: Node, key: str, units: dict[str, int], usual: int, author: Au
     accepted = f"a number above 0 with one of {', '.join(units)}"
     author.error(first(node.get(key)).place, f"'{text}' is no {key}", accepted, "value")
     return usual
+
+
+def _workers(node: Node | None, author: Author) -> int:
+    if node is None or not node.text:
+        return 1
+    if node.text.isascii() and node.text.isdigit() and 0 < int(node.text[:4]) <= MOST_WORKERS:
+        return int(node.text)
+    accepted = f"a whole number from 1 to {MOST_WORKERS}"
+    author.error(node.place, f"'{node.text}' is no number of workers", accepted, "value")
+    return 1
 
 
 def _rate(node: Node | None, author: Author) -> Rate | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -39,12 +40,17 @@ def default_url() -> str:
     return f"sqlite:///{Path(base) / 'cds' / 'feedback.sqlite'}"
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for the database, which is made if it is a file; raises StoreError."""
+def open_engine(url: str, *, lasting: bool = True) -> sa.Engine:
+    """An engine for the database, which is made if it is a file; raises StoreError.
+
+    What is committed is on the disk before it is said so, unless it is not ``lasting``: then the
+    machine's failure may lose the last of it, and nothing else.
+    """
     found = _read_url(url)
-    lasting: dict[str, object] = {"timeout": _WAIT_SECONDS}
+    arguments: dict[str, object] = {"timeout": _WAIT_SECONDS}
     if found.get_backend_name() == "postgresql":
-        lasting = {"connect_timeout": _WAIT_SECONDS, "options": "-c statement_timeout=5000"}
+        options = "-c statement_timeout=5000" + ("" if lasting else " -c synchronous_commit=off")
+        arguments = {"connect_timeout": _WAIT_SECONDS, "options": options}
         if found.drivername == "postgresql":
             found = found.set(drivername="postgresql+psycopg")
     elif found.database and found.database != ":memory:":
@@ -53,13 +59,13 @@ def open_engine(url: str) -> sa.Engine:
         except OSError as error:
             raise StoreError(f"the folder of the store cannot be made ({_why(error)})") from None
     try:
-        engine = sa.create_engine(found, connect_args=lasting, pool_pre_ping=True)
+        engine = sa.create_engine(found, connect_args=arguments, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise StoreError(
             "the database's driver is missing; accepted: pip install 'cds-rules-engine[postgres]'"
         ) from None
     if found.get_backend_name() == "sqlite":
-        sa.event.listen(engine, "connect", _tune_sqlite)
+        sa.event.listen(engine, "connect", partial(_tune_sqlite, "FULL" if lasting else "NORMAL"))
         sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -75,14 +81,15 @@ def _read_url(url: str) -> URL:
     return found
 
 
-def _tune_sqlite(connection: object, _: object) -> None:
-    """Readers and one writer at a time; what was committed is on the disk before it is said so.
+def _tune_sqlite(synchronous: str, connection: object, _: object) -> None:
+    """Readers and one writer at a time. ``synchronous`` FULL waits for the disk at each commit.
 
     The driver must not begin transactions of its own: it would do so too late to wait its turn.
     """
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_WAIT_SECONDS * 1000}"):
+    waiting = f"busy_timeout={_WAIT_SECONDS * 1000}"
+    for pragma in (waiting, "journal_mode=WAL", f"synchronous={synchronous}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -6,6 +6,7 @@ A patient, and what a card was about, are kept as digests that only the same dat
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     Index,
@@ -72,4 +73,13 @@ feedback = Table(
     UniqueConstraint("card", "outcome", "at"),
     CheckConstraint("outcome in ('accepted', 'overridden')", name="outcome"),
     comment="What clinicians did with cards: once for each card, outcome and moment.",
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token", String(32), primary_key=True, comment="digest of issuer and jti"),
+    Column("until", BigInteger, nullable=False, comment="seconds of the epoch; then forgotten"),
+    Index("ix_tokens_until", "until"),
+    comment="Tokens that were used: each is let in once.",
 )

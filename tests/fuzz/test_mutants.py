@@ -90,7 +90,7 @@ def test_the_service(numbers: range) -> None:
             assert check_outcome(answer, answer.status_code)
         for event in ehr().events[before:]:
             assert event["event"] == "call", number
-            assert set(event) <= {"event", "call", "service", "status", "bytes", "ms", "rules"}
+            assert set(event) <= {"event", "request", "service", "status", "bytes", "ms", "rules"}
 
 
 @pytest.mark.parametrize("number", range(START, START + 3 * LONG))

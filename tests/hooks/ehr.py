@@ -45,8 +45,8 @@ class Ehr:
                 try:
                     return await work(client)
                 finally:
-                    if self.app.state.fetcher is not None:
-                        await self.app.state.fetcher.close()
+                    if self.app.state.parts.fetcher is not None:
+                        await self.app.state.parts.fetcher.close()
 
         return asyncio.run(go())
 

@@ -49,7 +49,7 @@ def call(document: Json, server: Server, budget_ms: int = BRIEF) -> httpx.Respon
     async def work(client: httpx.AsyncClient) -> httpx.Response:
         async with server.running():
             answer = await client.post("/cds-services/ldn-order-sign", json=document)
-            await ehr.app.state.fetcher.close()
+            await ehr.app.state.parts.fetcher.close()
             return answer
 
     answer: httpx.Response = ehr.run(work)
@@ -128,7 +128,7 @@ def test_late_fetches_are_counted() -> None:
             await client.post(
                 "/cds-services/ldn-order-sign", json=asking(server, "Task", "Condition")
             )
-            await ehr.app.state.fetcher.close()
+            await ehr.app.state.parts.fetcher.close()
         return (await client.get("/metrics")).text
 
     assert 'cds_fetches_total{outcome="late"} 2.0' in ehr.run(work)
@@ -283,7 +283,7 @@ def test_cards_that_nobody_waited_for_are_not_remembered(
 ) -> None:
     kept: list[object] = []
     stuck, ehr = Stuck(monkeypatch), threaded(BRIEF, f"sqlite:///{tmp_path}/store.db")
-    keeper = ehr.app.state.keeper
+    keeper = ehr.app.state.parts.keeper
     monkeypatch.setattr(keeper, "keep", lambda *args: kept.append(args))
     try:
         assert unchecked(ehr.call(GOOD)) == rules()

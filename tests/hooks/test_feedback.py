@@ -56,14 +56,14 @@ def rules(ehr: Ehr, document: Json, service: str) -> list[str]:
     answer = ehr.call(document, service)
     assert answer.status_code == 200, answer.text
     found = [card["source"]["topic"]["code"] for card in answer.json()["cards"]]
-    ehr.app.state.keeper.wait()
+    ehr.app.state.parts.keeper.wait()
     return found
 
 
 def test_feedback_is_counted_by_the_rule_of_its_card(url: str) -> None:
     ehr = ehr_at(url)
     card = ehr.call(ORDERED, SIGN).json()["cards"][0]["uuid"]
-    ehr.app.state.keeper.wait()
+    ehr.app.state.parts.keeper.wait()
     reason = {"reason": {"code": "record-inaccurate", "system": "https://x"}, "userComment": "no"}
     assert send(ehr, entry(card, overrideReason=reason)).status_code == 200
     found = told(url)["opioid.active-with-naltrexone-order"]
@@ -121,7 +121,7 @@ def test_without_a_store_cards_flow_and_feedback_is_refused_for_now(tmp_path: Pa
     assert "nothing of it was" in check_outcome(answer, 503)
     assert answer.headers["retry-after"]
     assert not any("c1" in json.dumps(event) for event in ehr.events)
-    assert ehr.app.state.keeper.outcomes["failed"] == 1
+    assert ehr.app.state.parts.keeper.outcomes["failed"] == 1
 
 
 # -- memory --------------------------------------------------------------------------------------------

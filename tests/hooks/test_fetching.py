@@ -73,7 +73,7 @@ def call(
             for server in servers:
                 await stack.enter_async_context(server.running())
             answer = await client.post("/cds-services/ldn-order-sign", json=document)
-            await ehr.app.state.fetcher.close() if ehr.app.state.fetcher else None
+            await ehr.app.state.parts.fetcher.close() if ehr.app.state.parts.fetcher else None
             return answer
 
     answer: httpx.Response = ehr.run(work)
@@ -356,7 +356,7 @@ def test_a_name_that_moves_between_pages_leaves_the_pages_before_it() -> None:
 
     listed = FhirServer(base[0].removesuffix("/fhir"), LOOPBACK, plain_http=True)
     ehr = Ehr(options=Options(settings=Settings(fhir_servers=(listed,), budget_ms=20_000)))
-    ehr.app.state.fetcher._egress._resolve = moving
+    ehr.app.state.parts.fetcher._egress._resolve = moving
     answer = call(asking(server, "MedicationRequest", fhirServer=base[0]), server, ehr=ehr)
     assert review_of(answer)["coverage"]["MedicationRequest"] == "truncated"
     assert "leads to no address" in told(answer)

@@ -31,7 +31,7 @@ def ehr() -> Iterator[Ehr]:
     try:
         yield found
     finally:
-        found.app.state.second_opinion.close()
+        found.app.state.parts.opinion.close()
 
 
 def metrics(of: Ehr) -> dict[str, float]:
@@ -53,7 +53,7 @@ def second(outcome: str) -> str:
 @needs_durable
 def test_fifty_kills_under_load_and_no_call_fails() -> None:
     with ehr() as found:
-        opinion = found.app.state.second_opinion
+        opinion = found.app.state.parts.opinion
         for number in range(50):
             check_response(found.call(CALL))
             # Now and then it is done before the blow, now and then it is struck at work.
@@ -80,7 +80,7 @@ def test_a_disagreement_is_counted_and_logged_by_rule_alone(
     monkeypatch.setattr(Planes, "_or_unanswered", lambda _, found, *__: found)
     with ehr() as found:
         check_response(found.call(unanswered()))
-        found.app.state.second_opinion.wait()
+        found.app.state.parts.opinion.wait()
         (event,) = [event for event in found.events if event["event"] == "second-opinion"]
         assert set(event) == {"event", "hook", "disagree"}
         assert ACTIVE in event["disagree"]  # type: ignore[operator]

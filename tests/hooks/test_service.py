@@ -342,7 +342,9 @@ def test_our_own_mistake_is_a_500_without_the_record(monkeypatch: pytest.MonkeyP
         patch.setattr(cds.hooks.desk, "judge", broken)
         text = check_outcome(ehr.call(GOOD), 500)
     assert "Maria" not in text
-    assert ehr.events[0] == {"event": "failed", "call": 1, "error": "KeyError"}
+    name = ehr.events[0]["request"]
+    assert ehr.events[0] == {"event": "failed", "request": name, "error": "KeyError"}
+    assert f"request {name}" in text
     assert "Maria" not in repr(ehr.events)
     assert topics(ehr.call(GOOD)) == [ACTIVE]
 
