@@ -19,7 +19,7 @@ from cds.hooks.outcome import Outcome, Refused, quoted
 _ACCEPTED = "a CDS Hooks request as a JSON object"
 
 # What a hook is about must stand in its context: judged without it, silence would read as safe.
-_SUBJECTS: Mapping[str, str] = {
+SUBJECTS: Mapping[str, str] = {
     "order-select": "draftOrders",
     "order-sign": "draftOrders",
     "order-dispatch": "dispatchedOrders",
@@ -30,7 +30,7 @@ _SUBJECTS: Mapping[str, str] = {
 }
 
 
-_DRAFTED = tuple(dict.fromkeys(_SUBJECTS.values()))
+_DRAFTED = tuple(dict.fromkeys(SUBJECTS.values()))
 
 
 def read_body(body: bytes, encoding: str, max_bytes: int) -> Json:
@@ -125,7 +125,7 @@ def _required_text(holder: Json, name: str, accepted: str, place: str = "") -> N
 
 
 def _check_subject(context: Json, hook: str) -> None:
-    name = _SUBJECTS.get(hook)
+    name = SUBJECTS.get(hook)
     if name is None or isinstance(context.get(name), dict | list):
         return
     place = f"context.{name}"

@@ -162,7 +162,8 @@ def test_a_call_as_before_1_0_names_patient_and_user_beside_the_context(ehr: Ehr
         ehr.call(document, "ldn-medication-prescribe"), 412
     )
     del document["context"]["patientId"]
-    for nobody in ("", " ", 7, None, {}):
+    nobodies: list[object] = ["", " ", 7, None, {}]
+    for nobody in nobodies:
         document["patient"] = nobody
         assert "patientId" in check_outcome(ehr.call(document, "ldn-medication-prescribe"), 400)
 
