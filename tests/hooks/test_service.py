@@ -325,7 +325,9 @@ def test_health_says_which_rules_answer(ehr: Ehr) -> None:
 
 def test_the_page_that_describes_it(ehr: Ehr) -> None:
     paths = ehr.send("GET", "/openapi.json").json()["paths"]
-    assert "post" in paths["/cds-services/{id}"]
+    for service in ehr.services():
+        assert "post" in paths[f"/cds-services/{service}"]
+        assert "post" in paths[f"/cds-services/{service}/feedback"]
     assert ehr.send("GET", "/docs").status_code == 200
 
 
