@@ -31,11 +31,15 @@ test-all: system check
 
 # What tests need beside Python, by the names of Debian's packages.
 system:
-	@command -v chromium >/dev/null 2>&1 || { \
-		echo "Installing Debian's chromium for the tests of pages"; \
-		export DEBIAN_FRONTEND=noninteractive; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || { \
-		echo "Not installed: chromium is needed, and 'apt-get install chromium' (as root) failed." >&2; exit 1; }
+	@set -e; needed=; \
+	command -v chromium >/dev/null 2>&1 || needed="$$needed chromium"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 \
+		|| needed="$$needed postgresql"; \
+	[ -n "$$needed" ] || exit 0; \
+	echo "Installing Debian's$$needed for the tests of pages and of the store"; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$needed >/dev/null; } || { \
+		echo "Not installed:$$needed: needed, and 'apt-get install$$needed' (as root) failed." >&2; exit 1; }
 
 check: $(STAMP)
 	$(BIN)/ruff format --check

@@ -396,7 +396,9 @@ def serve(
         listener = listen(address)
         for note in filter(None, (warning, *notes)):
             sys.stderr.write(f"cds: {note}\n")
-        options = Options(edition.settings, second_opinion=second_opinion, tls=tls)
+        options = Options(
+            edition.settings, second_opinion=second_opinion, tls=tls, annex=given.annex()
+        )
         running = Running(listener, now, options, watch)
         code = run(given.source(), edition, running)
     except (Unservable, TlsError) as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cds.options import Stop, read_setting, read_site
 
 if TYPE_CHECKING:
+    from cds.hooks.annex import Annex
     from cds.hooks.edition import Edition, Source
     from cds.hooks.settings import Settings
     from cds.values.problem import Problem
@@ -47,6 +49,13 @@ class Given:
         watched = (root, self.config) if self.config is not None else (root,)
         return Source(self._reread, lambda: failing_scenarios(root), watched)
 
+    def annex(self) -> Annex:
+        """The rule book and the requests of the page, made of what lies there when asked."""
+        from cds.hooks.annex import Annex
+
+        where = (self.rules, self.config, self.enable, self.disable)
+        return Annex(partial(_book, *where), partial(_requests, *where))
+
     def _reread(self) -> Edition:
         from cds.hooks.edition import UnloadableError
         from cds.rulebook.pack import RulebookError
@@ -74,3 +83,22 @@ def read_settings_of(config: Path | None) -> Settings:
     if problems:
         raise Stop("\n".join(problem.render() for problem in sorted(problems)))
     return found if found.store else replace(found, store=default_url())
+
+
+# Called in a process of their own: with nothing but what the command line said.
+
+
+def _book(
+    rules: Path | None, config: Path | None, enable: list[str] | None, disable: list[str] | None
+) -> dict[str, bytes]:
+    from cds.book.annex import book_pages
+
+    return book_pages(rules, read_site(config, enable, disable))
+
+
+def _requests(
+    rules: Path | None, config: Path | None, enable: list[str] | None, disable: list[str] | None
+) -> list[dict[str, Any]]:
+    from cds.book.annex import requests_to_try
+
+    return requests_to_try(rules, read_site(config, enable, disable))

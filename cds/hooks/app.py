@@ -28,6 +28,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 import cds
 from cds.cards.wire import encode
 from cds.engine.review import evaluator
+from cds.hooks.annex import Annex
 from cds.hooks.board import Board
 from cds.hooks.calls import Counter, Limits, respond
 from cds.hooks.description import describe
@@ -43,6 +44,7 @@ from cds.hooks.keeper import Keeper
 from cds.hooks.metrics import CONTENT_TYPE, Metrics, OpinionMetrics, StoreMetrics
 from cds.hooks.opinion import SecondOpinion
 from cds.hooks.outcome import IssueCode, Outcome
+from cds.hooks.page import Page
 from cds.hooks.settings import Network, Settings
 from cds.hooks.tls import Tls
 from cds.hooks.warming import warm
@@ -53,6 +55,7 @@ from cds.rulebook.model import Rulebook
 class Options:
     """How the service behaves. ``judging`` is off only to measure what judging costs;
     ``second_opinion`` has the second engine judge again what was answered. ``tls`` is the server's.
+    ``annex`` is what the page shows beside itself.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -60,6 +63,7 @@ class Options:
     judging: bool = True
     second_opinion: bool = False
     tls: Tls | None = None
+    annex: Annex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ def create_app(
     app.add_route("/cds-services/{id}", counter.call, ["POST"])
     app.add_route("/cds-services/{id}/feedback", counter.feedback, ["POST"])
     _watch(app, health, parts.metrics)
+    page = Page(rulebook, zone, offered, options.settings, clock, parts.keeper, options.annex)
+    page.add_to(app)
     app.add_exception_handler(HTTPException, _no_route)
     app.openapi = lambda: describe(rulebook.pack.title, offered)  # type: ignore[method-assign]
     app.add_middleware(Guard, door=parts.door)
@@ -228,7 +234,7 @@ _NO_ROUTE = {404: "there is nothing at this address", 405: "this address has no 
 async def _no_route(_: Request, error: Exception) -> Response:
     """404 and 405 as an OperationOutcome that says what there is."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    accepted = "GET /cds-services, POST /cds-services/{id}, GET /health, GET /metrics"
+    accepted = "GET /cds-services, POST /cds-services/{id}, GET /health, GET /metrics, GET /"
     what = _NO_ROUTE.get(status, "the request could not be answered")
     code: IssueCode = "not-found" if status == 404 else "not-supported"
     response = respond(refusal(Outcome(status, code, what, accepted)))

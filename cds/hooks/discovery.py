@@ -87,12 +87,18 @@ def _description(rules: list[Rule], hook: str) -> str:
     count = "1 rule judges" if len(rules) == 1 else f"{len(rules)} rules judge"
     told = "; ".join(rule.title for rule in named)
     among = "" if len(named) == len(rules) else "among them "
-    when = _WHEN.get(hook, f"on {hook}")
-    return f"{count} the record {when}: {among}{told}. Each card names its rule in source.topic."
+    return (
+        f"{count} the record {when(hook)}: {among}{told}. Each card names its rule in source.topic."
+    )
 
 
 def _may_be_critical(rule: Rule) -> bool:
     return any(level.indicator == "critical" for level in rule.card.levels)
+
+
+def when(hook: str) -> str:
+    """When an EHR fires the hook, in words."""
+    return _WHEN.get(hook, f"on {hook}")
 
 
 def prefetch_templates(rulebook: Rulebook, hook: str) -> dict[str, str]:

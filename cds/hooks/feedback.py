@@ -16,7 +16,8 @@ from cds.values.moment import read_instant, zone
 
 OUTCOMES = ("accepted", "overridden")
 MOST_ENTRIES = 10_000
-_LONGEST_ID, _LONGEST_CODE, _LONGEST_COMMENT = 100, 200, 4_000
+# A UUID as text, which is what the store's column takes.
+_LONGEST_ID, _LONGEST_CODE, _LONGEST_COMMENT = 36, 200, 4_000
 _UTC = zone("UTC")
 
 
@@ -70,10 +71,10 @@ def _read_entry(entry: object, place: str, service: str) -> Feedback:
 
 
 def _identity(value: object, place: str) -> str:
-    text = as_text(value).strip()
+    text = as_text(value).strip().lower().removeprefix("urn:uuid:")
     if not text or len(text) > _LONGEST_ID or not text.isprintable() or " " in text:
         raise Refused(Outcome(400, "value", "is no uuid of this service", "the card's uuid", place))
-    return text.lower()
+    return text
 
 
 def _moment(value: object, place: str) -> datetime:

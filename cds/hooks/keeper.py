@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from cds.cards.judge import Judged
 from cds.engine.review import speaks_on
 from cds.rulebook.model import Rulebook
+from cds.store.report import RuleFeedback, feedback_by_rule
 from cds.store.store import AnsweredCard, Feedback, Store, StoreError, moment_text
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ MAX_WAITING = 1_000
 """So many answers wait to be written."""
 _AT_ONCE = 200
 _AGAIN_SECONDS = 5
+# So long an answer waits to be told what was asked lately; a store that is asked takes a tenth.
+_ASKING_SECONDS = 0.05
 _NOTHING: frozenset[str] = frozenset()
 
 OUTCOMES = ("kept", "failed", "dropped")
@@ -64,6 +68,8 @@ class Keeper:
         self._url, self._log, self._metrics = url, log, metrics
         self._store: Store | None = None
         self._failed_at: float | None = None
+        self._silent_until = 0.0
+        self._askers = ThreadPoolExecutor(1, thread_name_prefix="asker")
         self._lock = threading.Lock()
         self._remembering = _remembering(rulebook)
         self._queue: Queue[tuple[list[AnsweredCard], datetime]] = Queue(MAX_WAITING)
@@ -77,20 +83,29 @@ class Keeper:
     def shown(self, patient: str, hook: str, at: datetime) -> Container[str]:
         """What the hook's rules with a memory asked about the patient lately; nothing if the store
         cannot be asked, so that a card comes once too often rather than never.
+
+        A store that hangs is waited for once, and then left alone for some seconds.
         """
         days = self._remembering.get(hook)
-        if days is None:
+        if days is None or monotonic() < self._silent_until:
             return _NOTHING
+        asking = self._askers.submit(self._asked, patient, at, max(days.values()))
         try:
-            store = self._opened()
-            asked = store.asked(patient, at, max(days.values()))
-        except StoreError as error:
+            store, asked = asking.result(_ASKING_SECONDS)
+        except (StoreError, TimeoutError) as error:
+            self._silent_until = monotonic() + _AGAIN_SECONDS
             self._note_failure(error)
             return _NOTHING
         if not asked:
             return _NOTHING
         since = {rule: moment_text(at - length) for rule, length in days.items()}
         return Shown(lambda memory: store.digest(patient, memory), asked, since)
+
+    def _asked(
+        self, patient: str, at: datetime, within: timedelta
+    ) -> tuple[Store, Mapping[str, str]]:
+        store = self._opened()
+        return store, store.asked(patient, at, within)
 
     def keep(self, judged: Judged, at: datetime) -> None:
         """Has the cards of an answer written; never waits."""
@@ -124,6 +139,14 @@ class Keeper:
         self._count_feedback("stored")
         return added
 
+    def report(self, since: datetime) -> Mapping[str, RuleFeedback]:
+        """Feedback by rule since then. Raises StoreError."""
+        try:
+            return feedback_by_rule(self._opened(), since)
+        except StoreError as error:
+            self._note_failure(error)
+            raise
+
     def status(self) -> str:
         """ "ok", or why the store cannot be used."""
         try:
@@ -140,6 +163,7 @@ class Keeper:
         """Writes what still waits, then lets go of the store."""
         self._closed = True
         self._thread.join(timeout=_AGAIN_SECONDS)
+        self._askers.shutdown(wait=False, cancel_futures=True)
         if self._store is not None:
             self._store.close()
 
@@ -161,8 +185,9 @@ class Keeper:
         except StoreError as error:
             self._note_failure(error)
 
-    def _note_failure(self, error: StoreError) -> None:
-        self._log({"event": "store", "error": str(error)})
+    def _note_failure(self, error: StoreError | TimeoutError) -> None:
+        late = "the store did not answer in time"
+        self._log({"event": "store", "error": str(error) or late})
 
     def _count(self, outcome: str, cards: int) -> None:
         self.outcomes[outcome] += cards

@@ -7,10 +7,12 @@ that may quote what was to be written.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 import sqlalchemy as sa
 from alembic import command
@@ -24,6 +26,7 @@ DIALECTS = ("sqlite", "postgresql")
 ACCEPTED = "sqlite:///path/to/file, or postgresql://user@host/name (with the extra 'postgres')"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WAIT_SECONDS = 5
+_AGAIN_SECONDS = 0.02
 _SALT_BYTES = 16
 _READING = "cds_reading"
 # Any number: two processes that start at once must not both make the tables.
@@ -88,10 +91,24 @@ def _tune_sqlite(synchronous: str, connection: object, _: object) -> None:
     """
     connection.isolation_level = None  # type: ignore[attr-defined]
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    waiting = f"busy_timeout={_WAIT_SECONDS * 1000}"
-    for pragma in (waiting, "journal_mode=WAL", f"synchronous={synchronous}"):
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA busy_timeout={_WAIT_SECONDS * 1000}")
+    _write_ahead(cursor)
+    cursor.execute(f"PRAGMA synchronous={synchronous}")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Has a new file written ahead; SQLite waits for nobody there, so several that begin do it."""
+    until = monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > until:
+                raise
+            sleep(_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

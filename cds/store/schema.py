@@ -72,6 +72,7 @@ feedback = Table(
     Column("suggestions", Text, nullable=False, comment="ids of those accepted, spaces between"),
     UniqueConstraint("card", "outcome", "at"),
     CheckConstraint("outcome in ('accepted', 'overridden')", name="outcome"),
+    Index("ix_feedback_at", "at"),
     comment="What clinicians did with cards: once for each card, outcome and moment.",
 )
 

@@ -53,7 +53,11 @@ class Store:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self._insert = postgresql.insert if self.is_postgresql else sqlite.insert
-        self._salt = migrate(self.engine)
+        try:
+            self._salt = migrate(self.engine)
+        except StoreError:
+            self.engine.dispose()
+            raise
 
     @property
     def is_postgresql(self) -> bool:
@@ -74,14 +78,16 @@ class Store:
         """Stores the entries together; how many of them are new.
 
         One for each (card, outcome, moment to the millisecond): what came before is not repeated.
+        Rows are written in one order, so that two that write the same never wait for each other.
         """
-        rows = [_row(entry) for entry in entries]
+        rows = sorted(map(_row, entries), key=_once)
         added = 0
         with transaction(self.engine) as connection:
             for batch in _batches(rows):
                 statement: Insert = self._insert(feedback).values(batch)
                 added += connection.execute(
-                    statement.on_conflict_do_nothing()  # type: ignore[attr-defined]
+                    statement.on_conflict_do_nothing(),  # type: ignore[attr-defined]
+                    execution_options={"preserve_rowcount": True},
                 ).rowcount
         return added
 
@@ -100,7 +106,7 @@ class Store:
                 "hook": card.hook,
                 "answered_at": moment,
             }
-            for card in found.values()
+            for _, card in sorted(found.items())
         ]
         asked = {
             (self.digest(card.patient), self.digest(card.patient, card.about))
@@ -158,6 +164,11 @@ def _row(entry: Feedback) -> dict[str, str]:
         "comment": entry.comment,
         "suggestions": " ".join(entry.suggestions),
     }
+
+
+def _once(row: dict[str, str]) -> tuple[str, str, str]:
+    """What is stored once."""
+    return row["card"], row["outcome"], row["at"]
 
 
 def _batches(rows: list[dict[str, str]]) -> Iterable[list[dict[str, str]]]:

@@ -5,33 +5,21 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BROWSER = next(
-    (
-        found
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (found := shutil.which(name))
-    ),
-    "",
-)
+from tests.browser import BROWSER, FLAGS, PHONE
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.system,
     pytest.mark.skipif(not BROWSER, reason="no Chromium is installed"),
 ]
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--allow-file-access-from-files", "--enable-logging=stderr", "--v=0", "--dump-dom"),
-)
-PHONE = (390, 844)
+DUMP = ("--allow-file-access-from-files", "--enable-logging=stderr", "--v=0", "--dump-dom")
 
 # A page beside the book looks at a page of it in a frame, does something there, and writes what it saw.
 BENCH = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0">
@@ -66,6 +54,7 @@ def browse(address: str, profile: Path, size: tuple[int, int] = (1440, 900)) -> 
         [
             BROWSER,
             *FLAGS,
+            *DUMP,
             f"--user-data-dir={profile}",
             f"--window-size={size[0]},{size[1]}",
             "--virtual-time-budget=4000",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from cds.hooks.app import Options
 from cds.hooks.settings import Settings
 from cds.store.report import feedback_by_rule
 from cds.store.store import Store
+from tests.databases import POISON, Database
 from tests.hooks.ehr import Ehr, check_outcome
 from tests.records import AS_OF, Json
 from tests.test_cli import cds
@@ -27,13 +30,20 @@ BOTH = "opioid.concurrent-on-record"
 WHEN = "2026-06-10T14:05:00Z"
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'store.sqlite'}"
+OPENED: list[Ehr] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Lets go of the stores that a test's services opened."""
+    yield
+    while OPENED:
+        OPENED.pop().app.state.parts.keeper.close()
 
 
 def ehr_at(url: str, days: float = 0) -> Ehr:
-    return Ehr(options=Options(Settings(store=url)), now=AS_OF + timedelta(days=days))
+    OPENED.append(Ehr(options=Options(Settings(store=url)), now=AS_OF + timedelta(days=days)))
+    return OPENED[-1]
 
 
 def entry(card: str, outcome: str = "overridden", at: str = WHEN, **more: Any) -> Json:
@@ -124,6 +134,65 @@ def test_without_a_store_cards_flow_and_feedback_is_refused_for_now(tmp_path: Pa
     assert ehr.app.state.parts.keeper.outcomes["failed"] == 1
 
 
+def test_a_store_that_goes_away_and_comes_back_needs_no_restart(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cds.store.database._WAIT_SECONDS", 1)
+    monkeypatch.setattr("cds.hooks.keeper._AGAIN_SECONDS", 0)
+    ehr = ehr_at(database.url)
+    assert send(ehr, entry("c1")).status_code == 200
+    with database.down():
+        assert rules(ehr, VIEWED, VIEW) == [BOTH]
+        answer = send(ehr, *[entry(f"c{number}") for number in range(700)])
+        assert "nothing of it was" in check_outcome(answer, 503)
+        assert ehr.app.state.parts.keeper.status() != "ok" or database.server is None
+    assert database.rows("select card from feedback") == [("c1",)]
+    assert send(ehr, entry("c1"), entry("c2")).status_code == 200
+    assert database.rows("select card from feedback order by card") == [("c1",), ("c2",)]
+    assert ehr.app.state.parts.keeper.status() == "ok"
+    assert rules(ehr, VIEWED, VIEW) == [BOTH]
+    assert rules(ehr, VIEWED, VIEW) == []
+
+
+def test_a_store_that_fails_in_the_midst_of_a_batch_keeps_nothing_of_it(database: Database) -> None:
+    ehr = ehr_at(database.url)
+    batch = [*(entry(f"c{number}") for number in range(700)), entry(POISON)]
+    with database.choking():
+        assert "nothing of it was" in check_outcome(send(ehr, *batch), 503)
+        assert database.rows("select count(*) from feedback") == [(0,)]
+    assert send(ehr, *batch).status_code == 200
+    assert database.rows("select count(*) from feedback") == [(701,)]
+
+
+def test_a_store_that_hangs_is_waited_for_once_and_cards_flow(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ehr = ehr_at(url)
+    asked, answer = [], threading.Event()
+
+    def hang(*_: object) -> None:
+        asked.append(1)
+        answer.wait(60)
+
+    monkeypatch.setattr(Store, "asked", hang)
+    try:
+        assert [rules(ehr, VIEWED, VIEW) for _ in range(3)] == [[BOTH]] * 3
+    finally:
+        answer.set()
+    assert asked == [1]
+    told = [event for event in ehr.events if event["event"] == "store"]
+    assert told == [{"event": "store", "error": "the store did not answer in time"}]
+
+
+def test_an_id_that_is_no_uuid_of_ours_is_told_in_both_databases(url: str) -> None:
+    ehr = ehr_at(url)
+    card = ehr.call(ORDERED, SIGN).json()["cards"][0]["uuid"]
+    ehr.app.state.parts.keeper.wait()
+    answer = send(ehr, entry(f"urn:uuid:{card.upper()}"), entry("c" * 37))
+    assert [issue["expression"][0] for issue in answer.json()["issue"]] == ["feedback[1].card"]
+    assert told(url)["opioid.active-with-naltrexone-order"]["overridden"] == 1
+
+
 # -- memory --------------------------------------------------------------------------------------------
 
 
@@ -145,11 +214,17 @@ def test_another_patient_is_asked_about(url: str) -> None:
     assert rules(ehr_at(url), other, VIEW) == [BOTH]
 
 
-def test_no_id_of_a_patient_is_stored(url: str, tmp_path: Path) -> None:
-    rules(ehr_at(url), VIEWED, VIEW)
-    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert BOTH.encode() in stored
-    assert VIEWED["context"]["patientId"].encode() not in stored
+def test_no_id_of_a_patient_is_stored(database: Database) -> None:
+    ehr = ehr_at(database.url)
+    rules(ehr, VIEWED, VIEW)
+    send(ehr, entry("c1"))
+    tables = ("cards", "memories", "feedback")
+    stored = str([database.rows(f"select * from {name}") for name in tables])
+    assert BOTH in stored
+    assert VIEWED["context"]["patientId"] not in stored
+    if database.server is None:
+        written = b"".join(path.read_bytes() for path in database.path.parent.iterdir())
+        assert VIEWED["context"]["patientId"].encode() not in written
 
 
 # -- the command ---------------------------------------------------------------------------------------
