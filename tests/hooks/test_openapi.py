@@ -49,7 +49,8 @@ ROUND = settings(
 @lru_cache
 def ehr() -> Ehr:
     """A service with a store, so that feedback is taken."""
-    store = f"sqlite:///{Path(mkdtemp()) / 'store.sqlite'}"
+    folder = Path(mkdtemp(dir=os.environ["XDG_STATE_HOME"]))
+    store = f"sqlite:///{folder / 'store.sqlite'}"
     return Ehr(options=Options(Settings(store=store)))
 
 
