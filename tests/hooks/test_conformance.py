@@ -355,6 +355,8 @@ def test_a_service_that_starts_answers_made_up_calls_and_nobody_hears_of_them(
     assert "cds_calls_total{" not in numbers
     assert "cds_cards_total{" not in numbers
     assert not ehr.events
+    keeper = ehr.app.state.parts.keeper
+    assert not sum(keeper.outcomes.values())
     store = Store(url)
     assert store.asked("nobody", ehr.app.state.parts.desk.clock(), timedelta(days=30)) == {}
     store.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cds.hooks.request import drafts_of
 from tests.hooks.ehr import Ehr, check_outcome, review_of
 from tests.records import (
     Json,
@@ -144,6 +145,17 @@ def test_orders_come_as_a_bundle_a_resource_or_a_list(ehr: Ehr, shape: str) -> N
         )
 
 
+def test_orders_are_counted_in_whatever_shape_they_come() -> None:
+    """A call about many of them is judged beside the others."""
+    made = draft("d1", NALTREXONE, 1.5)
+    shapes: list[tuple[object, int]] = [
+        (bundle(made, made), 2), (made, 1), ([made] * 3, 3), ([bundle(made, made), made], 3), ([], 0), (None, 0),
+    ]  # fmt: skip
+    for shape, count in shapes:
+        assert drafts_of(prescribing(shape)) == count
+    assert drafts_of(request(made, hook="order-select", selections=["a", "b"])) == 1
+
+
 def test_what_an_older_hook_is_about_is_required(ehr: Ehr) -> None:
     document = prescribing(None)
     text = check_outcome(ehr.call(document, "ldn-medication-prescribe"), 400)
@@ -204,25 +216,38 @@ def test_the_dose_of_an_older_order_is_read(ehr: Ehr, make: Any, dose: float, sp
     assert (RANGE in topics(ehr, prescribing(made))) is speaks
 
 
+def updates(ehr: Ehr, document: Json) -> list[Json]:
+    """What accepting a suggestion would write over the order."""
+    found = ehr.call(document, "ldn-medication-prescribe").json()["cards"]
+    offers = [offer for card in found for offer in card.get("suggestions", [])]
+    actions = [action for offer in offers for action in offer["actions"]]
+    return [action["resource"] for action in actions if action["type"] == "update"]
+
+
 def test_an_update_of_an_older_order_is_in_its_own_words(ehr: Ehr) -> None:
-    ended = order("o1", OPIOID, authoredOn="2026-05-27")
-    ended["status"] = "completed"
-    document = prescribing(ordered(), MedicationRequest=searchset(ended))
-    answer = ehr.call(document, "ldn-medication-prescribe")
-    updates = [
-        action["resource"]
-        for card in answer.json()["cards"]
-        for offer in card.get("suggestions", [])
-        for action in offer["actions"]
-        if action["type"] == "update"
-    ]
-    assert updates
-    for made in updates:
+    ended = order("o1", OPIOID, authoredOn="2026-05-27", status="completed")
+    lasting = ordered()
+    lasting["dosageInstruction"][0]["timing"]["repeat"]["boundsQuantity"] = {
+        "value": 10,
+        "code": "d",
+    }
+    moved = updates(ehr, prescribing(lasting, MedicationRequest=searchset(ended)))
+    assert moved
+    for made in moved:
         assert made["resourceType"] == "MedicationOrder"
         (instruction,) = made["dosageInstruction"]
+        repeat = instruction["timing"]["repeat"]
         assert instruction["doseQuantity"] == mg(1.5)
-        assert "periodUnit" not in instruction["timing"]["repeat"]
-        assert instruction["timing"]["repeat"]["boundsPeriod"]["start"] > "2026-06-10"
+        assert repeat["boundsPeriod"]["start"] > "2026-06-10"
+        assert repeat["boundsPeriod"]["end"] > repeat["boundsPeriod"]["start"]
+        assert repeat.keys() == {"frequency", "period", "periodUnits", "boundsPeriod"}
+    changed = updates(ehr, prescribing(ordered(dose=9)))
+    assert changed
+    for made in changed:
+        (instruction,) = made["dosageInstruction"]
+        assert instruction["doseQuantity"]["value"] < 9
+        assert "doseAndRate" not in instruction
+        assert instruction["timing"]["repeat"].keys() == {"frequency", "period", "periodUnits"}
 
 
 def test_a_reason_of_dstu2_counts(ehr: Ehr) -> None:
@@ -251,6 +276,8 @@ def prefetched(key: str, *resources: Json) -> Json:
 def test_medication_orders_are_part_of_the_list(ehr: Ehr, more: Json, active: bool) -> None:
     document = prefetched("MedicationOrder", ordered("o1", OPIOID, 5, **more))
     assert (ACTIVE in topics(ehr, document)) is active
+    # What ended long ago is nothing that anybody need ask about.
+    assert any(rule.startswith("opioid.") for rule in topics(ehr, document)) is active
     assert (
         review_of(ehr.call(document, "ldn-medication-prescribe"))["coverage"]["MedicationRequest"]
         == "supplied"
@@ -300,6 +327,19 @@ def test_what_was_not_given_was_not_taken(ehr: Ehr, kind: str, more: Json, given
              "medicationCodeableConcept": drug(OPIOID), **more}  # fmt: skip
     spoken = topics(ehr, prefetched(kind, entry))
     assert any(rule.startswith("opioid.") for rule in spoken) is given
+
+
+def test_the_day_of_an_administration_of_dstu2_is_read(ehr: Ehr) -> None:
+    """It is as if it had been said as R4 says it: given then, and not one day in the past."""
+    spoken = []
+    for name in ("effectiveDateTime", "effectiveTimeDateTime"):
+        for day in ("2026-06-09", "2025-06-09"):
+            entry = {"resourceType": "MedicationAdministration", "id": "m1", "patient": PATIENT,
+                     "status": "completed", "medicationCodeableConcept": drug(OPIOID),
+                     name: f"{day}T08:00:00-04:00"}  # fmt: skip
+            spoken.append(topics(ehr, prefetched("MedicationAdministration", entry)))
+    assert spoken[:2] == spoken[2:]
+    assert spoken[0] != spoken[1]
 
 
 def procedure_request(**more: Any) -> Json:

@@ -143,3 +143,27 @@ def test_calls_that_are_not_as_described(label: str) -> None:
         check(case, answered(case))
 
     run()
+
+
+def test_every_refusal_that_is_given_is_described() -> None:
+    """Those too that no body alone brings about."""
+    small = Ehr(options=Options(Settings(max_bytes=100)))
+    address, feedback = "/cds-services/ldn-order-sign", "/cds-services/ldn-order-sign/feedback"
+    told = {
+        "feedback": [
+            {"card": "c", "outcome": "accepted", "outcomeTimestamp": "2026-06-10T10:00:00Z"}
+        ]
+    }
+    brotli = {"content-encoding": "br"}
+    calls: list[tuple[int, str, Any]] = [
+        (413, address, {"content": b"x" * 200}),
+        (415, address, {"content": b"{}", "headers": brotli}),
+        (400, address, {"content": b"{}"}),
+        (413, feedback, {"content": b"x" * 200}),
+        (415, feedback, {"content": b"{}", "headers": brotli}),
+        (501, feedback, {"json": told}),
+    ]
+    paths = small.app.openapi()["paths"]
+    for status, path, sent in calls:
+        assert small.send("POST", path, **sent).status_code == status
+        assert str(status) in paths[path]["post"]["responses"]
