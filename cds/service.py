@@ -1,13 +1,29 @@
-"""What `cds serve` answers by: read at its start, and again for each reload."""
+"""`cds serve` and `cds feedback`; what the service answers by, at its start and after a reload."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cds.options import Stop, read_setting, read_site
+import typer
+
+from cds.options import (
+    Config,
+    Disable,
+    Enable,
+    Rules,
+    Stop,
+    Zone,
+    check_choice,
+    now,
+    read_engine,
+    read_moment,
+    read_setting,
+    read_site,
+)
 
 if TYPE_CHECKING:
     from cds.hooks.annex import Annex
@@ -102,3 +118,113 @@ def _requests(
     from cds.book.annex import requests_to_try
 
     return requests_to_try(rules, read_site(config, enable, disable))
+
+
+# -- the commands ---------------------------------------------------------------------------------
+
+
+def feedback(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            help="Database [default: the configuration's, else SQLite below"
+            " the user's state folder].",
+            metavar="URL",
+        ),
+    ] = None,
+    config: Config = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="From this instant on, ISO 8601 with offset.")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option("--format", help="text or json (one line per rule).")
+    ] = "text",
+) -> None:
+    """Show what clinicians did with cards: acceptance and override by rule, reason and week.
+
+    A card counts once, by its latest feedback. Rules that are overridden in more than 80 % of at
+    least 10 decisions are flagged.
+    """
+    from cds.hooks.overview import print_feedback
+    from cds.store.store import StoreError
+    from cds.values.moment import zone
+
+    check_choice(format, ("text", "json"), "--format")
+    start = read_moment(since, zone("UTC"), "--since") if since is not None else None
+    try:
+        print_feedback(store or read_settings_of(config).store, start, as_json=format == "json")
+    except StoreError as error:
+        raise Stop(str(error)) from error
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")
+    ] = 8080,
+    auth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="jwt|none",
+            help="How callers are checked [default: jwt if --config names issuers; else a loopback"
+            " address is served open].",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", help="Certificate with its chain, in PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", help="Its key, in PEM, without a password.")
+    ] = None,
+    second_opinion: Annotated[
+        bool,
+        typer.Option(
+            "--second-opinion", help="Judge every answer again by the durable engine, beside."
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Processes that answer [default: the configuration's]."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Reload when rules or configuration change on disk.")
+    ] = False,
+    rules: Rules = None,
+    config: Config = None,
+    enable: Enable = None,
+    disable: Disable = None,
+    timezone: Zone = None,
+) -> None:
+    """Answer CDS Hooks calls over HTTP until told to stop.
+
+    Prints the address of the services; lines of JSON go to standard error. SIGHUP reads rules and
+    configuration again, and puts them in force if they are good.
+    """
+    from cds.hooks.doorstep import Address, Unservable, check_auth, listen
+    from cds.hooks.tls import TlsError, read_tls
+
+    if auth is not None:
+        check_choice(auth, ("jwt", "none"), "--auth")
+    address = Address(host, port)
+    given = Given(rules, config, enable, disable, timezone, workers)
+    try:
+        tls = read_tls(tls_cert, tls_key)
+        warning = check_auth(auth, address, read_settings_of(config), tls)
+        listener = listen(address)
+        from cds.hooks.app import Options
+        from cds.hooks.serving import Running, run
+
+        edition, notes = given.read()
+        if second_opinion:
+            read_engine("both", edition.rulebook)
+        for note in filter(None, (warning, *notes)):
+            sys.stderr.write(f"cds: {note}\n")
+        options = Options(
+            edition.settings, second_opinion=second_opinion, tls=tls, annex=given.annex()
+        )
+        running = Running(listener, now, options, watch)
+        code = run(given.source(), edition, running)
+    except (Unservable, TlsError) as error:
+        raise Stop(str(error)) from error
+    raise typer.Exit(code)

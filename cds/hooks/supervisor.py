@@ -26,6 +26,7 @@ from time import monotonic
 from cds.hooks import metrics
 from cds.hooks.board import Board
 from cds.hooks.crew import Crew, Running, Worker, ended
+from cds.hooks.doorstep import Unservable
 from cds.hooks.edition import (
     Edition,
     Source,
@@ -36,7 +37,6 @@ from cds.hooks.edition import (
 )
 from cds.hooks.journal import Journal
 from cds.hooks.validation import MOST_TOLD, Validation, Verdict
-from cds.hooks.worker import Unservable
 
 WATCH_SECONDS = 2.0
 _WELL_SECONDS = 10.0

@@ -34,10 +34,6 @@ _PULSE_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
 
 
-class Unservable(Exception):  # noqa: N818 - it is how a start ends
-    """Why the service cannot start, in words for whoever starts it."""
-
-
 @dataclass(slots=True)
 class Place:
     """What a worker is told by whoever started it.

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from cds.hooks.serving import Address, Unservable, check_auth
+from cds.hooks.doorstep import Address, Unservable, check_auth
 from cds.hooks.settings import Issuer, Settings
 from cds.hooks.tls import Tls, TlsError, read_tls
 from tests.hooks.clients import EHR, PUBLIC_URL, SIGN, Client, bearer, key_set
