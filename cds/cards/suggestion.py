@@ -143,6 +143,7 @@ def _set_start(resource: dict[str, Any], start: Moment) -> None:
         if str(bounds.get("end", bounds["start"])) < bounds["start"]:
             del bounds["end"]
         lasting = _whole_days(as_object(repeat.pop("boundsDuration", None)))
+        lasting = _whole_days(as_object(repeat.pop("boundsQuantity", None))) or lasting  # DSTU2
         repeat.pop("boundsRange", None)
         if lasting:
             bounds["end"] = (start.days + (lasting - 1)).latest.isoformat()
@@ -157,19 +158,21 @@ def _whole_days(duration: Mapping[str, object]) -> int:
     return int(days) if days is not None and 0 < days == int(days) else 0
 
 
+_KEPT = ("boundsPeriod", "boundsDuration", "boundsQuantity", "when")
+
+
 def _set_daily_dose(resource: dict[str, Any], dose: Quantity) -> None:
     """One instruction, once a day, with the dose; route and time of day stay."""
     first = _instructions(resource)[0]
     amount = dose.to("mg")
     repeat = as_object(as_object(first.get("timing")).get("repeat"))
-    kept: dict[str, Any] = {
-        key: repeat[key] for key in ("boundsPeriod", "boundsDuration", "when") if key in repeat
-    }
+    kept: dict[str, Any] = {key: repeat[key] for key in _KEPT if key in repeat}
     if isinstance(kept.get("when"), list):
         kept["when"] = kept["when"][:1]
+    unit = "periodUnits" if "periodUnits" in repeat else "periodUnit"  # DSTU2
     instruction: dict[str, Any] = {
         "text": f"{amount.render()} once daily",
-        "timing": {"repeat": {**kept, "frequency": 1, "period": 1, "periodUnit": "d"}},
+        "timing": {"repeat": {**kept, "frequency": 1, "period": 1, unit: "d"}},
     }
     if isinstance(first.get("route"), dict):
         instruction["route"] = first["route"]
@@ -179,5 +182,8 @@ def _set_daily_dose(resource: dict[str, Any], dose: Quantity) -> None:
         "system": "http://unitsofmeasure.org",
         "code": "mg",
     }
-    instruction["doseAndRate"] = [{"doseQuantity": quantity}]
+    if "doseAndRate" not in first and ("doseQuantity" in first or "doseRange" in first):
+        instruction["doseQuantity"] = quantity  # STU3 and before
+    else:
+        instruction["doseAndRate"] = [{"doseQuantity": quantity}]
     resource["dosageInstruction"] = [instruction]

@@ -275,7 +275,8 @@ def _texts(entry: Json, *, remarks: bool = False) -> Iterator[str]:
     yield from (
         text for name in ("text", "patientInstruction") if (text := as_text(entry.get(name)))
     )
-    for item in as_list(entry.get("additionalInstruction")) if remarks else ():
+    stated = entry.get("additionalInstruction") or entry.get("additionalInstructions")  # DSTU2
+    for item in as_list(stated) if remarks else ():
         concept = read_concept(item)
         words = concept.text or next(
             (coding.display for coding in concept.codings if coding.display), ""

@@ -104,13 +104,17 @@ def structured_dose(entry: Json, product: Product) -> Dose | None:
 
 
 def _stated_doses(source: Json, product: Product) -> Iterator[Dose]:
-    """The doses of `dose[x]`, in the Dosage itself (STU3, administrations) or its doseAndRate."""
-    for name in ("doseQuantity", "doseSimpleQuantity", "dose"):
+    """The doses of `dose[x]`, in the Dosage itself (STU3, administrations) or its doseAndRate.
+
+    DSTU2 statements and administrations call it `quantity[x]`.
+    """
+    for name in ("doseQuantity", "doseSimpleQuantity", "dose", "quantityQuantity", "quantity"):
         quantity = as_object(source.get(name))
         if quantity.get("value") is not None:
             yield quantity_dose(quantity, quantity, product)
-    if source.get("doseRange") is not None:
-        ends = as_object(source.get("doseRange"))
+    stated = source.get("doseRange") or source.get("quantityRange")
+    if stated is not None:
+        ends = as_object(stated)
         low, high = as_object(ends.get("low")), as_object(ends.get("high"))
         if not high:
             yield Dose(problem="dose range without a high end")

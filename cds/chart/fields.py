@@ -42,6 +42,11 @@ def as_text(value: object) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def first_of(resource: Json, *names: str) -> object:
+    """The first of the named elements that holds anything, else None."""
+    return next((resource[name] for name in names if resource.get(name)), None)
+
+
 def code_of(value: object) -> str:
     """A FHIR `code`, lower-cased; "" when absent. Also reads ``{"coding": [{"code": …}]}``."""
     if isinstance(value, str):

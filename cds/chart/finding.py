@@ -26,6 +26,7 @@ from cds.chart.model import (
     TaskRecord,
 )
 from cds.chart.operation import read_task_texts
+from cds.chart.release import allergy_states, older_name, type_of
 from cds.terminology.concept import Classification, read_concept
 from cds.values.moment import PartialDate
 
@@ -53,7 +54,7 @@ def read_condition(resource: Json, reading: Reading) -> ConditionRecord:
         },
         dates=_condition_dates(resource, reading),
         modifiers=reading.modifiers("condition", resource),
-        notes=tuple(note_texts(resource.get("note"))),
+        notes=tuple(note_texts(resource.get("note") or resource.get("notes"))),
         written=concept.text,
         displays=tuple(coding.display for coding in concept.codings if coding.display),
         classification=reading.terminology.classify(concept, "condition"),
@@ -80,14 +81,15 @@ def _condition_dates(resource: Json, reading: Reading) -> dict[str, PartialDate]
 
 def read_allergy(resource: Json, reading: Reading) -> AllergyRecord:
     """The record of an AllergyIntolerance."""
+    clinical, verification = allergy_states(resource)
     return AllergyRecord(
         source=_source(resource),
-        status=code_of(resource.get("clinicalStatus")) or "absent",
+        status=clinical or "absent",
         recorded=_first_date(resource, reading, "recordedDate", "assertedDate"),
         attributes={
             "resource": "AllergyIntolerance",
-            "clinical": code_of(resource.get("clinicalStatus")) or "absent",
-            "verification": code_of(resource.get("verificationStatus")) or "absent",
+            "clinical": clinical or "absent",
+            "verification": verification or "absent",
             "type": code_of(resource.get("type")) or "absent",
             "criticality": code_of(resource.get("criticality")) or "absent",
             "modified": "yes" if reading.modifiers("allergy", resource) else "no",
@@ -101,7 +103,8 @@ def read_allergy(resource: Json, reading: Reading) -> AllergyRecord:
 
 def substance_of(resource: Json, reading: Reading) -> Classification:
     """What the allergy is to: its code, or the substance of a reaction where no set has that."""
-    found = reading.classify(resource, "allergy")
+    code = resource.get("code") or resource.get("substance")  # DSTU2
+    found = reading.terminology.classify(read_concept(code), "allergy")
     if found.matches:
         return found
     for reaction in objects(resource.get("reaction")):
@@ -118,7 +121,7 @@ def read_statement(resource: Json, reading: Reading, found: Classification) -> S
         source=_source(resource),
         status=code_of(resource.get("status")) or "unknown",
         recorded=_first_date(resource, reading, "dateAsserted", "recordedDate"),
-        attributes={"resource": as_text(resource.get("resourceType"))},
+        attributes={"resource": type_of(resource)},
         dates={},
         classification=found,
     )
@@ -172,7 +175,8 @@ def subject_of(resource: Json) -> list[object]:
 
 
 def _source(resource: Json) -> SourceRef:
-    return SourceRef(as_text(resource.get("resourceType")), as_text(resource.get("id")) or "?")
+    name = as_text(resource.get("id")) or "?"
+    return SourceRef(type_of(resource), name, older_name(resource))
 
 
 def _first_date(resource: Json, reading: Reading, *names: str) -> PartialDate | None:

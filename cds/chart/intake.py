@@ -50,7 +50,7 @@ class Submission(msgspec.Struct):
 
     def put(self, entry: Entry) -> None:
         """Takes an entry into the record, or counts it when no rule can read its type."""
-        kind = as_text(entry.resource.get("resourceType"))
+        kind = entry.kind
         if kind in READ_TYPES:
             self.entries.append(entry)
         else:

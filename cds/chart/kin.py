@@ -16,6 +16,7 @@ from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
 from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
 from cds.chart.reason import diagnoses_of
 from cds.chart.references import identity, relative
+from cds.chart.release import type_of
 from cds.chart.version import Entry
 
 _LINKS: Mapping[str, tuple[str, ...]] = {
@@ -112,7 +113,7 @@ def group_of(kind: str) -> str:
 
 def _keys(resource: Json, url: str) -> set[str]:
     """What a kept entry is called, refers to and is identified by."""
-    kind = str(resource.get("resourceType"))
+    kind = type_of(resource)
     found = {url, identity(resource), *_identified(kind, resource.get("identifier"))}
     for name in _LINKS.get(kind, ()):
         found |= _references(resource.get(name))

@@ -22,6 +22,7 @@ from cds.chart.fields import (
     as_text,
     code_of,
     date_of,
+    first_of,
     note_texts,
     objects,
     period_of,
@@ -31,6 +32,7 @@ from cds.chart.fields import (
 from cds.chart.model import MedicationRecord, SourceRef
 from cds.chart.reason import Reasons, read_reasons
 from cds.chart.references import Index
+from cds.chart.release import older_name, status_of, type_of
 from cds.terminology.concept import (
     Certainty,
     Classification,
@@ -75,13 +77,13 @@ def read_medication(
 
     The dose is read only where some value set knows the drug: nobody asks for the others'.
     """
-    kind = as_text(resource.get("resourceType"))
+    kind = type_of(resource)
     classification, product, medication, resolved = _identify(resource, reading, named)
     wanted = bool(classification.matches)
     regimen = _regimen(resource, reading, classification, product, medication) if wanted else None
     modifiers = reading.modifiers("medication", resource)
     return MedicationRecord(
-        source=SourceRef(kind, as_text(resource.get("id")) or "?"),
+        source=SourceRef(kind, as_text(resource.get("id")) or "?", older_name(resource)),
         status=_status(resource),
         recorded=_recorded(resource, reading.zone),
         attributes=_attributes(resource, kind, modified=bool(modifiers), drafted=drafted),
@@ -269,7 +271,7 @@ _R5_ADHERENCE = {
 
 def _status(resource: Json) -> str:
     """FHIR's status; "unknown" when it is missing. R5 statements say it in `adherence`."""
-    status = code_of(resource.get("status")) or "unknown"
+    status = status_of(resource) or "unknown"
     if status == "recorded":
         adherence = code_of(as_object(resource.get("adherence")).get("code"))
         return _R5_ADHERENCE.get(adherence, "unknown")
@@ -312,17 +314,23 @@ def _dates(resource: Json, zone: ZoneInfo, regimen: Regimen | None) -> dict[str,
         "effective-end": effective[1],
         "effective-point": effective[2],
         "bounds-start": regimen.bounds_start if regimen else None,
-        "bounds-end": regimen.bounds_end if regimen else None,
+        "bounds-end": date_of(resource.get("dateEnded"), zone) or _bounds_end(regimen),
     }
     return {name: date for name, date in found.items() if date is not None}
+
+
+def _bounds_end(regimen: Regimen | None) -> PartialDate | None:
+    return regimen.bounds_end if regimen else None
 
 
 def _effective(
     resource: Json, zone: ZoneInfo
 ) -> tuple[PartialDate | None, PartialDate | None, PartialDate | None]:
-    """Start, end and point of `effective[x]` (`occurence[x]` in R5)."""
-    period = resource.get("effectivePeriod") or resource.get("occurencePeriod")
-    point = date_of(resource.get("effectiveDateTime") or resource.get("occurenceDateTime"), zone)
+    """Start, end and point of `effective[x]` (R5 `occurence[x]`, DSTU2 `effectiveTime[x]`)."""
+    period = first_of(resource, "effectivePeriod", "occurencePeriod", "effectiveTimePeriod")
+    point = date_of(
+        first_of(resource, "effectiveDateTime", "occurenceDateTime", "effectiveTimeDateTime"), zone
+    )
     if period is not None:
         start, end = period_of(period, zone)
         return start, end, None
@@ -351,7 +359,9 @@ def _refills(resource: Json) -> int:
     return int(value) if isinstance(value, int | Decimal) and 0 < value < 1000 else 0
 
 
-MEDICATION_LINKS = ("authorizingPrescription", "request", "basedOn", "partOf", "derivedFrom")
+MEDICATION_LINKS = (
+    "authorizingPrescription", "request", "basedOn", "partOf", "derivedFrom", "prescription",
+)  # fmt: skip
 
 
 def _links(resource: Json, index: Index) -> tuple[str, ...]:

@@ -34,13 +34,17 @@ class Coverage(StrEnum):
 
 
 class SourceRef(msgspec.Struct, frozen=True, order=True):
-    """Where a fact was read: ``MedicationRequest/123``."""
+    """Where a fact was read: ``MedicationRequest/123``.
+
+    ``written`` is the name that the type had in an older release, where the entry came under that.
+    """
 
     type: str
     id: str
+    written: str = ""
 
     def __str__(self) -> str:
-        return f"{self.type}/{self.id}"
+        return f"{self.written or self.type}/{self.id}"
 
 
 Dates = Mapping[str, PartialDate]

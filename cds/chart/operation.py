@@ -24,6 +24,7 @@ from cds.chart.fields import (
 )
 from cds.chart.medication import Reading
 from cds.chart.model import Operation, OperationRecord, SourceRef, Start
+from cds.chart.release import RENAMED, intent_of, older_name, status_of, type_of
 from cds.terminology.concept import Classification, CodeableConcept, read_concept
 from cds.values.moment import PartialDate
 
@@ -40,6 +41,11 @@ _SERVICES = {
     "Encounter": ("serviceType", "type", "class"),
     "ServiceRequest": ("performerType",),
 }
+# `scheduled[x]` is DSTU2's.
+_MOMENTS = (
+    "occurrenceDateTime", "performedDateTime", "occurrence", "performed", "scheduledDateTime",
+)  # fmt: skip
+_PERIODS = ("occurrencePeriod", "performedPeriod", "plannedPeriod", "period", "scheduledPeriod")
 # Where people write what no code says: how it is done, what the patient was told.
 _TEXTS = ("description", "comment", "patientInstruction", "instruction")
 LINKS = ("basedOn", "partOf", "replaces", "appointment", "reasonReference", "request")
@@ -47,7 +53,7 @@ LINKS = ("basedOn", "partOf", "replaces", "appointment", "reasonReference", "req
 
 def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> OperationRecord:
     """The record of one resource; whether it is an operation at all is decided later."""
-    kind = as_text(resource.get("resourceType"))
+    kind = type_of(resource)
     concepts = _concepts(resource, _CODES[kind])
     services = _concepts(resource, _SERVICES.get(kind, ()))
     specialties = _concepts(resource, ("specialty",))
@@ -55,13 +61,13 @@ def read_operation(resource: Json, reading: Reading, *, drafted: bool) -> Operat
     named = concepts or _named_in_words(resource, kind, services)
     classify = reading.terminology.classify
     return OperationRecord(
-        source=SourceRef(kind, as_text(resource.get("id")) or "?"),
-        status=code_of(resource.get("status")) or "unknown",
+        source=SourceRef(kind, as_text(resource.get("id")) or "?", older_name(resource)),
+        status=status_of(resource) or "unknown",
         recorded=_recorded(resource, reading.zone),
         attributes=_attributes(resource, kind, reading, drafted),
         dates={},
         modifiers=reading.modifiers("procedure", resource),
-        notes=tuple(note_texts(resource.get("note"))),
+        notes=tuple(note_texts(resource.get("note") or resource.get("notes"))),
         drafted=drafted,
         classifications=_known(classify(concept, "procedure") for concept in named),
         details=_known(classify(concept, "procedure") for concept in details),
@@ -105,7 +111,7 @@ def _known(found: Iterable[Classification]) -> tuple[Classification, ...]:
 def _attributes(resource: Json, kind: str, reading: Reading, drafted: bool) -> dict[str, str]:
     return {
         "resource": kind,
-        "intent": code_of(resource.get("intent")) or "absent",
+        "intent": intent_of(resource) or "absent",
         "priority": _priority(resource) or "absent",
         "class": code_of(resource.get("class")) or "absent",
         "elective": _elective(resource),
@@ -131,7 +137,7 @@ def _elective(resource: Json) -> str:
 
 
 def _recorded(resource: Json, zone: ZoneInfo) -> PartialDate | None:
-    for name in ("authoredOn", "created", "recorded"):
+    for name in ("authoredOn", "created", "recorded", "orderedOn"):
         date = date_of(resource.get(name), zone)
         if date is not None:
             return date
@@ -146,18 +152,19 @@ def _starts(resource: Json, kind: str, zone: ZoneInfo) -> tuple[Start, ...]:
             return (Start(start),)
         requested = [_period(item, zone) for item in objects(resource.get("requestedPeriod"))]
         return tuple(start for start in requested if start is not None)
-    for name in ("occurrenceDateTime", "performedDateTime", "occurrence", "performed"):
+    for name in _MOMENTS:
         date = date_of(resource.get(name), zone)
         if date is not None:
             return (Start(date),)
-    for name in ("occurrencePeriod", "performedPeriod", "plannedPeriod", "period"):
+    for name in _PERIODS:
         period = as_object(resource.get(name))
         if period:
             return tuple(start for start in (_period(period, zone),) if start is not None)
     planned = date_of(resource.get("plannedStartDate"), zone)
     if planned is not None:
         return (Start(planned),)
-    return _timing(as_object(resource.get("occurrenceTiming")), zone)
+    timing = resource.get("occurrenceTiming") or resource.get("scheduledTiming")
+    return _timing(as_object(timing), zone)
 
 
 def _period(period: Json, zone: ZoneInfo) -> Start | None:
@@ -180,7 +187,7 @@ def _timing(timing: Json, zone: ZoneInfo) -> tuple[Start, ...]:
 def _texts(resource: Json, concepts: Iterable[CodeableConcept]) -> tuple[str, ...]:
     """Free words, each once: descriptions, notes, and the texts beside codes."""
     found = [as_text(resource.get(name)) for name in _TEXTS]
-    found += note_texts(resource.get("note"))
+    found += note_texts(resource.get("note") or resource.get("notes"))
     for name in ("patientInstruction", "instruction"):
         found += [as_text(item.get("instructionMarkdown")) for item in objects(resource.get(name))]
     for concept in concepts:
@@ -197,7 +204,12 @@ def _links(resource: Json, reading: Reading) -> tuple[str, ...]:
         if reference_of(item)
     ]
     # A shared CarePlan or Condition does not make two operations one.
-    return tuple(dict.fromkeys(key for key in keys if key.partition("/")[0] in OPERATION_TYPES))
+    return tuple(dict.fromkeys(key for key in keys if _type_of_key(key) in OPERATION_TYPES))
+
+
+def _type_of_key(key: str) -> str:
+    kind = key.partition("/")[0]
+    return RENAMED.get(kind, kind)
 
 
 def identifiers_of(value: object) -> tuple[str, ...]:

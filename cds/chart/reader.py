@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import msgspec
 
 from cds.chart.courses import join_courses
 from cds.chart.document import Documents, flatten, read_text, unpack, unusable
-from cds.chart.fields import Json, as_text
+from cds.chart.fields import Json
 from cds.chart.finding import (
     CLASSIFIED_AS,
     read_allergy,
@@ -43,6 +43,8 @@ from cds.chart.model import (
 )
 from cds.chart.operation import OPERATION_TYPES, join_operations, read_operation
 from cds.chart.record import take_record, take_sifted
+from cds.chart.references import identity
+from cds.chart.release import oddities
 from cds.chart.request import take_request
 from cds.chart.result import read_results
 from cds.chart.sieve import Asked, sift
@@ -140,7 +142,7 @@ class _Sheets:
 
     def read(self, entry: Entry, reading: Reading) -> None:
         resource = entry.resource
-        kind = as_text(resource.get("resourceType"))
+        kind = entry.kind
         if kind in MEDICATION_TYPES:
             named = medication_of(resource)
             found = read_list_statement(named[0], reading)
@@ -178,6 +180,7 @@ def _chart(submission: Submission, reading: Reading, name: str, interest: Intere
     sheets = _Sheets(submission, interest)
     problems = submission.problems
     for entry in submission.entries:
+        problems.extend(_odd(entry, name))
         try:
             sheets.read(entry, reading)
         except (
@@ -213,6 +216,13 @@ def _chart(submission: Submission, reading: Reading, name: str, interest: Intere
         ignored=dict(sorted(submission.ignored.items())),
         problems=problems.told(name),
     )
+
+
+def _odd(entry: Entry, name: str) -> Iterator[Problem]:
+    """What of an entry is as an older release of FHIR has it, or no release, and was read."""
+    for what in oddities(entry.resource):
+        where = Place(name, resource=identity(entry.resource) or entry.kind)
+        yield Problem(where, what, "FHIR R4", "shape", Severity.INFO)
 
 
 def _coverage(submission: Submission, medications: list[MedicationRecord]) -> dict[str, Coverage]:

@@ -18,6 +18,8 @@ from cds.terminology.terminology import Terminology
 REASON_LINKS = ("reasonReference", "reason")
 """The elements of an order that may refer to a diagnosis."""
 
+# R4 and STU3; DSTU2 of an order; DSTU2 of a statement.
+_CODES = ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept")
 _STANDS = ("", "confirmed")
 # What a Reference without a literal one may name its target by.
 _NAMING = frozenset({"identifier", "display"})
@@ -32,7 +34,7 @@ class Reasons(NamedTuple):
 
 def read_reasons(resource: Json, terminology: Terminology, index: Index) -> Reasons:
     """The reasons that an order gives; empty when it gives none. Never raises."""
-    concepts = [read_concept(item) for item in as_list(resource.get("reasonCode"))]
+    concepts = [read_concept(item) for name in _CODES for item in as_list(resource.get(name))]
     lost = False
     for reference in _references(resource):
         concept = _referred(reference, resource, index)

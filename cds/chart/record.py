@@ -17,6 +17,7 @@ from cds.chart.intake import (
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
 from cds.chart.references import identity
+from cds.chart.release import type_of
 from cds.chart.sieve import DRAFT_TYPES, Asked, Sieve, sift
 from cds.chart.version import Entry
 from cds.values.problem import Place, Problem, Severity
@@ -86,8 +87,7 @@ def _kind(value: object) -> str:
 
 
 def _is_draft(resource: Json) -> bool:
-    kind = resource.get("resourceType")
-    return kind in DRAFT_TYPES and code_of(resource.get("status")) == "draft"
+    return type_of(resource) in DRAFT_TYPES and code_of(resource.get("status")) == "draft"
 
 
 def _by_patient(entries: list[Entry], name: str, intake: Intake) -> list[Submission]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from cds.chart.document import flatten
 from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects
 from cds.chart.intake import (
@@ -24,9 +26,10 @@ from cds.chart.intake import (
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
 from cds.chart.references import identity, relative
+from cds.chart.release import RENAMED, older_name
 from cds.chart.sieve import Asked, Sieve
 from cds.chart.version import Entry
-from cds.values.problem import Place, Problem
+from cds.values.problem import Place, Problem, Severity
 
 _FORBIDDEN = frozenset({"forbidden", "security", "login", "suppressed", "expired"})
 
@@ -37,7 +40,8 @@ def take_request(
     """A hook request: `context` has the drafts, `prefetch` says what was asked and what came."""
     context = as_object(request.get("context"))
     hook = as_text(request.get("hook"))
-    patient = as_text(context.get("patientId")).removeprefix("Patient/")
+    patient = patient_of(request)
+    _tell_older(request, context, name, intake)
     selections = context.get("selections")
     chosen = (
         tuple(relative(as_text(item)) for item in selections if as_text(item))
@@ -72,19 +76,50 @@ def take_request(
     intake.submissions.append(submission.settled(name))
 
 
+def patient_of(request: Json) -> str:
+    """The id of the patient whom a call is about: its context's, or, before 1.0, its own; or ""."""
+    named = as_object(request.get("context")).get("patientId")
+    if named is None:
+        named = request.get("patient")
+    return as_text(named).removeprefix("Patient/")
+
+
+def _tell_older(request: Json, context: Json, name: str, intake: Intake) -> None:
+    """Tells what of a call is not as CDS Hooks 2.0 has it and was read all the same."""
+    told = []
+    if context.get("patientId") is None and request.get("patient") is not None:
+        told.append("patient stands beside the context, not in it as patientId")
+    for key in _CONTEXT_DRAFTS:
+        value = context.get(key)
+        kind = as_object(value).get("resourceType")
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            told.append(f"context.{key} is a list of resources where a Bundle belongs")
+        elif isinstance(value, dict) and kind != "Bundle":
+            told.append(f"context.{key} is one resource where a Bundle belongs")
+        elif kind == "Bundle" and not as_text(as_object(value).get("type")):
+            told.append(f"context.{key} is a Bundle without a type")
+    for what in told:
+        problem = Problem(Place(name), f"{what}: read all the same", "CDS Hooks 2.0", "shape")
+        intake.problems.append(replace(problem, severity=Severity.INFO))
+
+
 def _sifted(
     fetched: list[Entry], drafts: list[Entry], submission: Submission, sieve: Sieve
 ) -> list[Entry]:
     """Those prefetched entries that somebody asks for; the others are counted."""
     others = []
+    older = []
     for entry in fetched:
         kind = entry.kind
-        if kind in sieve.interest.types:
+        if kind in sieve.interest.types and older_name(entry.resource):
+            # What may be left out is found by the name that its type has today.
+            older.append(entry)
+        elif kind in sieve.interest.types:
             sieve.add(kind, entry.resource, entry.full_url)
         else:
             others.append(kind)
     sieve.count(others)
-    found = sieve.entries(drafts)
+    found = older + sieve.entries([*drafts, *older])
     for (kind, reason), count in sieve.ignored().items():
         submission.ignore(kind, reason, count)
     return found
@@ -192,11 +227,11 @@ _KEY_WORDS = {
 }
 
 
+_OLDER = [(name.casefold(), kind) for name, kind in RENAMED.items()]
 # A type by its own name, singular or plural.
 _NAMED = {
     form: kind
-    for kind in READ_TYPES
-    for name in [kind.casefold()]
+    for name, kind in [*((kind.casefold(), kind) for kind in READ_TYPES), *_OLDER]
     for form in (name, name + "s", name.removesuffix("y") + "ies")
 }
 
@@ -207,7 +242,7 @@ def _types_of(key: str, value: object, entries: Iterable[Entry]) -> list[str]:
     for link in objects(as_object(value).get("link")):
         if code_of(link.get("relation")) == "self":
             path = as_text(link.get("url")).partition("?")[0].rstrip("/").rpartition("/")[2]
-            found.add(path)
+            found.add(RENAMED.get(path, path))
     word = "".join(letter for letter in key.casefold() if letter.isalpha())
     if word in _NAMED:
         found.add(_NAMED[word])

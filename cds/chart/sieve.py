@@ -29,6 +29,7 @@ from cds.chart.lazy import ARRAYS, OBJECTS, plain, text_of
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.operation import OPERATION_TYPES
 from cds.chart.references import relative
+from cds.chart.release import RENAMED
 from cds.chart.version import Entry
 from cds.terminology.concept import CodeableConcept, read_concept
 from cds.terminology.terminology import Terminology
@@ -168,7 +169,11 @@ class Sieve:
     def _is_asked(self, kind: str, resource: Mapping[str, object]) -> bool:
         """Whether the entry, or a part of it with a code of its own, is in some value set."""
         asked = self.asked.is_asked
-        if asked(kind, resource.get("code")):
+        code = resource.get("code")
+        if asked(kind, code):
+            return True
+        # DSTU2 has no code.
+        if code is None and kind in _PARTS and asked(kind, resource.get("substance")):
             return True
         part = _PARTS.get(kind)
         # The keys first: to look up one that is not there takes simdjson ten times as long.
@@ -282,6 +287,8 @@ def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve |
             resource = item["resource"]
             kind = resource["resourceType"]
             if kind not in types:
+                if kind in RENAMED:
+                    return None
                 others.append(kind)
             elif not sieve.add(kind, resource, as_text(item.get("fullUrl"))):
                 return None

@@ -102,7 +102,8 @@ def days_in(unit: object) -> Fraction | None:
 
 def _bounds_days(repeat: Json) -> Fraction | None:
     bounds = as_object(repeat.get("boundsRange"))
-    return read_days(repeat.get("boundsDuration")) or read_days(bounds.get("high"))
+    length = repeat.get("boundsDuration") or repeat.get("boundsQuantity")  # DSTU2
+    return read_days(length) or read_days(bounds.get("high"))
 
 
 def _most(repeat: Json, *names: str) -> Fraction | None:

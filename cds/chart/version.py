@@ -12,6 +12,7 @@ import msgspec
 
 from cds.chart.fields import Json, as_object, as_text, date_of
 from cds.chart.references import identity
+from cds.chart.release import type_of
 from cds.values.problem import Place, Problem
 
 # An instant carries its own offset; the zone matters for one that lost it only.
@@ -28,8 +29,8 @@ class Entry(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The resource's type."""
-        return as_text(self.resource.get("resourceType"))
+        """The resource's type, by its name in FHIR R4."""
+        return type_of(self.resource)
 
     def as_draft(self) -> Entry:
         return self._replace(drafted=True)

@@ -20,7 +20,7 @@ from cds.engine.meaning import Meanings
 from cds.engine.sheet import Sheet
 from cds.engine.trace import Step
 from cds.engine.value import Words
-from cds.rulebook.model import Level, Rule, Rulebook, SuggestionTemplate
+from cds.rulebook.model import HEIRS, Level, Rule, Rulebook, SuggestionTemplate
 from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
@@ -352,8 +352,12 @@ class Evaluator:
 
 
 def speaks_on(rule: Rule, hook: str) -> bool:
-    """Whether a rule judges on a hook."""
-    return hook in rule.hooks and hook not in rule.off_on
+    """Whether a rule judges on a hook, or on one that took the place of an older hook."""
+    if hook in rule.off_on:
+        return False
+    return any(
+        name in rule.hooks and name not in rule.off_on for name in (hook, *HEIRS.get(hook, ()))
+    )
 
 
 @cache

@@ -47,6 +47,7 @@ from cds.hooks.outcome import IssueCode, Outcome
 from cds.hooks.page import Page
 from cds.hooks.settings import Network, Settings
 from cds.hooks.tls import Tls
+from cds.hooks.warming import warm
 from cds.rulebook.model import Rulebook
 
 
@@ -91,6 +92,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        _warm(parts.desk, offered, log)
         # The rulebook lives as long as the service: it is not searched for garbage at every call.
         gc.collect()
         gc.freeze()
@@ -119,6 +121,14 @@ def create_app(
     app.add_middleware(Passage, gate=seat.gate, log=log)
     _trust_proxies(app, options.settings.proxies)  # the last one is the outermost
     return app
+
+
+def _warm(desk: Desk, offered: Mapping[str, Service], log: Log) -> None:
+    """Has what calls share made before the first one comes; the service starts without it too."""
+    try:
+        warm(desk, offered)
+    except Exception as error:  # noqa: BLE001 - a made-up call is no reason not to answer real ones
+        log({"event": "failed", "at": "warming", "error": type(error).__name__})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from cds.cards.answer import EXTENSION, response
 from cds.cards.judge import Judged, Setting, judge, read_request
 from cds.cards.wire import encode
 from cds.chart.fields import Json
+from cds.chart.request import patient_of
 from cds.engine.finding import Review
 from cds.engine.review import NOT_IN_TIME, evaluator
 from cds.hooks.deadline import Deadline
@@ -25,7 +26,6 @@ from cds.hooks.request import (
     check_patient,
     check_request,
     drafts_of,
-    patient_of,
     read_body,
     too_deep,
 )

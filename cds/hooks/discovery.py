@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cds.engine.needs import resource_types
 from cds.engine.review import speaks_on
-from cds.rulebook.model import Rule, Rulebook
+from cds.rulebook.model import HEIRS, Rule, Rulebook
 
 # This product's own hook, for looks over many records: no EHR fires it.
 _OWN = "audit"
@@ -25,11 +25,14 @@ _WHEN: Mapping[str, str] = {
     "medication-prescribe": "when a drug is being prescribed",
     "order-review": "when orders are reviewed",
 }
+# How many rules a description names.
+_NAMED = 4
 _USAGE = (
     "Only the Patient is required. Whatever else of the prefetch is left out, refused or comes in"
-    " part makes the answer unknown for the rules that read it, and the answer says so in its"
-    " extension. A drug needs a code or a text in the resource itself, or a display in its"
-    " reference."
+    " part is asked of fhirServer where this site lets the service do so; otherwise the rules that"
+    " read it are undecided, and the answer says so in its extension. A drug needs a code or a text"
+    " in the resource itself, or a display in its reference. Resources are FHIR R4; the names and"
+    " shapes of DSTU2 and STU3 are read as far as they say the same, and what is odd is told."
 )
 
 
@@ -56,9 +59,12 @@ class Service:
 
 
 def services(rulebook: Rulebook) -> dict[str, Service]:
-    """The services by id, ``<pack id>-<hook>``, in the order of their hooks' names."""
-    hooks = sorted({hook for rule in rulebook.rules for hook in rule.hooks if hook != _OWN})
-    found = [_service(rulebook, hook) for hook in hooks]
+    """The services by id, ``<pack id>-<hook>``, in the order of their hooks' names.
+
+    One for each hook that a rule names, and for each older hook whose place such a one took.
+    """
+    hooks = {hook for rule in rulebook.rules for hook in rule.hooks if hook != _OWN}
+    found = [_service(rulebook, hook) for hook in sorted({*hooks, *HEIRS})]
     return {service.id: service for service in found if service is not None}
 
 
@@ -76,8 +82,18 @@ def _service(rulebook: Rulebook, hook: str) -> Service | None:
 
 
 def _description(rules: list[Rule], hook: str) -> str:
-    titles = "; ".join(rule.title for rule in rules)
-    return f"Checks {when(hook)}: {titles}."
+    """What is looked for, in two sentences; of many rules a few are named, the gravest first."""
+    named = sorted(rules, key=lambda rule: not _may_be_critical(rule))[:_NAMED]
+    count = "1 rule judges" if len(rules) == 1 else f"{len(rules)} rules judge"
+    told = "; ".join(rule.title for rule in named)
+    among = "" if len(named) == len(rules) else "among them "
+    return (
+        f"{count} the record {when(hook)}: {among}{told}. Each card names its rule in source.topic."
+    )
+
+
+def _may_be_critical(rule: Rule) -> bool:
+    return any(level.indicator == "critical" for level in rule.card.levels)
 
 
 def when(hook: str) -> str:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from cds.chart.fields import Json, as_object, as_text, code_of, objects, reference_of
 from cds.chart.intake import has_next
+from cds.chart.request import patient_of
 from cds.hooks.discovery import Service
-from cds.hooks.request import patient_of, people
+from cds.hooks.request import people
 
 # FHIR R4, id; one of dots alone would climb out of the address that it stands in.
 _ID = re.compile(r"^(?!\.+$)[A-Za-z0-9.-]{1,64}$")
@@ -73,6 +74,7 @@ def find_gaps(service: Service, request: Json, allows: Callable[[str], bool]) ->
 
 def _missing(service: Service, request: Json) -> Iterator[Gap]:
     prefetch, context = as_object(request.get("prefetch")), as_object(request.get("context"))
+    context = {**context, "patientId": patient_of(request)}
     for key, template in service.prefetch.items():
         kind = re.split(r"[/?]", template, maxsplit=1)[0]
         came = prefetch.get(key)

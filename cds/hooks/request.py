@@ -13,12 +13,13 @@ import msgspec
 
 from cds.chart.document import decode
 from cds.chart.fields import Json, as_list, as_object, as_text, objects
+from cds.chart.request import patient_of
 from cds.hooks.outcome import Outcome, Refused, quoted
 
 _ACCEPTED = "a CDS Hooks request as a JSON object"
 
 # What a hook is about must stand in its context: judged without it, silence would read as safe.
-_SUBJECTS: Mapping[str, str] = {
+SUBJECTS: Mapping[str, str] = {
     "order-select": "draftOrders",
     "order-sign": "draftOrders",
     "order-dispatch": "dispatchedOrders",
@@ -27,6 +28,9 @@ _SUBJECTS: Mapping[str, str] = {
     "medication-prescribe": "medications",
     "order-review": "orders",
 }
+
+
+_DRAFTED = tuple(dict.fromkeys(SUBJECTS.values()))
 
 
 def read_body(body: bytes, encoding: str, max_bytes: int) -> Json:
@@ -91,7 +95,8 @@ def check_request(request: Json, hook: str) -> None:
         what = "is missing" if context is None else "is no JSON object"
         accepted = "the context of the hook"
         raise Refused(Outcome(400, "required", f"context {what}", accepted, "context"))
-    _required_text(context, "patientId", "the id of a Patient", "context.patientId")
+    if context.get("patientId") is not None or not as_text(request.get("patient")):
+        _required_text(context, "patientId", "the id of a Patient", "context.patientId")
     patient = patient_of(request)
     if not patient:
         what = "context.patientId names nobody"
@@ -103,15 +108,11 @@ def check_request(request: Json, hook: str) -> None:
         raise Refused(Outcome(400, "value", what, accepted, "prefetch"))
 
 
-def patient_of(request: Json) -> str:
-    """The id of the patient of a request that was checked."""
-    return as_text(as_object(request.get("context")).get("patientId")).removeprefix("Patient/")
-
-
 def drafts_of(request: Json) -> int:
     """How many orders and bookings a call is about: judging takes its time for each."""
-    values = as_object(request.get("context")).values()
-    return sum(len(as_list(as_object(value).get("entry"))) for value in values)
+    context = as_object(request.get("context"))
+    values = [item for name in _DRAFTED for item in as_list(context.get(name))]
+    return sum(len(as_list(as_object(value).get("entry"))) or 1 for value in values)
 
 
 def _required_text(holder: Json, name: str, accepted: str, place: str = "") -> None:
@@ -124,7 +125,7 @@ def _required_text(holder: Json, name: str, accepted: str, place: str = "") -> N
 
 
 def _check_subject(context: Json, hook: str) -> None:
-    name = _SUBJECTS.get(hook)
+    name = SUBJECTS.get(hook)
     if name is None or isinstance(context.get(name), dict | list):
         return
     place = f"context.{name}"

@@ -337,6 +337,17 @@ class Precedence(msgspec.Struct, frozen=True):
     suppressions: tuple[Suppression, ...] = ()
 
 
+HEIRS: Mapping[str, tuple[str, ...]] = {
+    "medication-prescribe": ("order-select", "order-sign"),
+    "order-review": ("order-sign",),
+}
+"""The hooks that took the place of an older one (CDS Hooks 1.0), whose rules it is judged by.
+
+Who prescribes by the oldest hook may fire no other before the order is signed, and sends it with
+its dose: it gets what is said at selecting and what is said at signing.
+"""
+
+
 class Pack(msgspec.Struct, frozen=True):
     """What ``pack.yaml`` says of itself; ``date`` is that of its version.
 

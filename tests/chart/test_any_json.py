@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,9 +47,9 @@ JSON = st.recursive(
 PACKS = [None, CONTRAST]
 
 
-def judge_all(data: bytes) -> None:
-    """Judges the bytes by both packs; what comes out can be written as JSON."""
-    for root in PACKS:
+def judge_all(data: bytes, packs: Sequence[Path | None] = tuple(PACKS)) -> None:
+    """Judges the bytes by the packs; what comes out can be written as JSON."""
+    for root in packs:
         by = setting(root)
         found, problems = judged_bytes(data, by)
         for item in found:
@@ -211,10 +214,15 @@ def test_a_record_with_several_odd_values(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:20])
-def test_every_place_of_a_record(value: Any) -> None:
-    for which, place in SPOTS:
-        judge_all(json.dumps(mutated(DOCUMENTS[which], place, value)).encode())
+@pytest.mark.parametrize("number", range(len(ODD)), ids=lambda number: repr(ODD[number])[:20])
+def test_every_place_of_a_record(number: int) -> None:
+    """By the shipped pack; the readers, which the places are about, are the same for every pack.
+
+    Each value in every third place, the next value in the next: all of them with CDS_FUZZ.
+    """
+    value = ODD[number]
+    for which, place in SPOTS if "CDS_FUZZ" in os.environ else SPOTS[number % 3 :: 3]:
+        judge_all(json.dumps(mutated(DOCUMENTS[which], place, value)).encode(), [None])
 
 
 def test_the_record_itself_is_read_whole() -> None:

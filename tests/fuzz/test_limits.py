@@ -21,7 +21,7 @@ from cds.authoring.explain import explain_input
 from cds.cards import describe
 from cds.cards.judge import Judged, Setting, read_input
 from cds.chart.reader import Charts
-from cds.engine import meaning, review
+from cds.engine import combination, meaning, review
 from cds.engine.binding import Scope
 from cds.engine.frame import Clock, Hook
 from cds.engine.sheet import Sheet
@@ -163,7 +163,7 @@ def test_nesting_a_hair_less_deep_than_the_decoder_refuses() -> None:
 
 
 def test_combinations_among_very_many_facts_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(review, "_MAX_LOOKS", 100)
+    monkeypatch.setattr(combination, "_MAX_LOOKS", 100)
     drafts = [draft(f"d{number}", LDN, 1.5) for number in range(26)]
     document = bundle(person(), order("o", OXYCODONE), *drafts)
     assert (
