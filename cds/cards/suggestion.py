@@ -82,7 +82,8 @@ def _actions(
                 )
             else:
                 resource = _updated(record.resource, offer.set, finding, rulebook)
-                found.append(Action(type="update", description=label, resource=resource))
+                if resource is not None:
+                    found.append(Action(type="update", description=label, resource=resource))
     return tuple(found)
 
 
@@ -103,8 +104,11 @@ def _filled(template: object, finding: Finding, review: Review, rulebook: Rulebo
 
 def _updated(
     resource: Mapping[str, object], changes: Mapping[str, str], finding: Finding, rulebook: Rulebook
-) -> dict[str, Any]:
-    """A copy of the draft with the changes: ``start``, ``daily-dose`` or ``status``."""
+) -> dict[str, Any] | None:
+    """A copy of the draft with the changes: ``start``, ``daily-dose`` or ``status``.
+
+    None where what is to be set is not known: then there is nothing to offer.
+    """
     changed: dict[str, Any] = copy.deepcopy(dict(resource))
     for name, word in changes.items():
         value = finding.lets.get(word) or _parameter(word, rulebook)
@@ -114,6 +118,8 @@ def _updated(
             _set_daily_dose(changed, value)
         elif name == "status":
             changed["status"] = word
+        else:
+            return None
     return changed
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from tests.records import draft, judged, order, request, searchset
+from cds.rulebook.sentence import parse_value
+from tests.records import draft, judged, judged_bytes, order, request, rulebook, searchset, setting
 
 LDN = "naltrexone 1.5 MG Oral Capsule"
 OPIOID = "oxycodone hydrochloride 5 MG Oral Tablet"
@@ -47,3 +50,22 @@ def test_a_moved_start_changes_nothing_else(repeat: dict[str, Any], bounds: dict
         for key in ("boundsPeriod", "boundsDuration"):
             resource["dosageInstruction"][0]["timing"]["repeat"].pop(key, None)
     assert moved == drafted
+
+
+def test_a_start_that_is_not_known_is_not_offered() -> None:
+    """A rule whose first day cannot be worked out offers no update, and still what it can."""
+    (rule,) = (rule for rule in rulebook().rules if rule.id == "opioid.recent-exposure")
+    lets = tuple(
+        replace(let, value=parse_value("opioid.nothing-known")) if let.name == "start" else let
+        for let in rule.lets
+    )
+    others = tuple(item for item in rulebook().rules if item is not rule)
+    by = replace(setting(), rulebook=replace(rulebook(), rules=(*others, replace(rule, lets=lets))))
+    drafted = draft("d", LDN, 1.5)
+    ended = order("o", OPIOID, status="completed", authoredOn="2026-05-31")
+    ended["dispenseRequest"] = {"expectedSupplyDuration": {"value": 10, "unit": "d"}}
+    document = request(drafted, prefetch={"medications": searchset(ended)})
+    found, _ = judged_bytes(json.dumps(document).encode(), by)
+    (card,) = found[0].answer.cards
+    actions = [action.type for offer in card.suggestions for action in offer.actions]
+    assert actions == ["delete"]
