@@ -47,6 +47,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cds lint
+	$(BIN)/cds fmt --check
 
 bench: $(STAMP)
 	@found=; for script in benchmarks/*.py; do \
