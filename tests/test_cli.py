@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import starter
 from tests.records import CONTRAST, bundle, draft, order, person, request
 
 WHEN = ("--as-of", "2026-06-10T10:00:00-04:00", "--timezone", "America/New_York")
@@ -28,15 +28,8 @@ ACTIVE = "opioid.active-with-naltrexone-order"
 def cds(
     *args: object, stdin: bytes = b"", cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "cds", *map(str, args)],
-        input=stdin,
-        capture_output=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "COLUMNS": "120"},
-        check=False,
-        timeout=120,
-    )
+    env = {**os.environ, "PYTHONPATH": str(starter.ROOT), "COLUMNS": "120"}
+    done = starter.run([str(arg) for arg in args], stdin, cwd or Path.cwd(), env)
     out, err = done.stdout.decode(), done.stderr.decode()
     assert "Traceback" not in out + err
     assert "internal error" not in err, err
