@@ -20,6 +20,7 @@ from cds.authoring.mutation.run import Verdicts, try_all
 from cds.authoring.mutation.trial import Bench, Case, Failure, Trial
 from cds.authoring.scenario import Runner, read_suite
 from cds.authoring.terminal import DONE, FAILED, err, progress, write_line
+from cds.rulebook.pack import no_garbage
 from cds.rulebook.site import Site
 from cds.second.opinion import Engine
 from cds.values.problem import Place, Problem
@@ -50,7 +51,8 @@ def measure_pack(root: Path, only: Path | None, site: Site, how: Measuring) -> i
     if not suite.scenarios:
         suite = read_suite(root)
     bench = Bench(book, Runner(suite, site, how.engine))
-    found = [bench.case(item) for item in progress(suite.scenarios, len(suite.scenarios))]
+    with no_garbage():
+        found = [bench.case(item) for item in progress(suite.scenarios, len(suite.scenarios))]
     failures = [item for item in found if isinstance(item, Failure)]
     _print_failures(failures, suite.problems)
     good = not failures and not suite.problems and bool(found)

@@ -12,10 +12,13 @@ import msgspec
 from cds.authoring.mutation.mutant import Mutant
 from cds.authoring.mutation.trial import Trial
 from cds.authoring.terminal import progress
+from cds.rulebook.pack import no_garbage
 
 T = TypeVar("T")
 
 _CHUNK = 4
+# What a mutant leaves behind is looked for once in so many.
+_COLLECT = 16
 # What the forked workers find here: the trial that their parent has made ready.
 _trials: list[tuple[Trial, Sequence[Mutant]]] = []
 
@@ -62,4 +65,8 @@ def _told(items: Iterable[T], total: int) -> Iterator[T]:
 
 def _try(number: int) -> tuple[int, bool]:
     trial, mutants = _trials[-1]
-    return number, trial.killer(mutants[number]) is not None
+    with no_garbage():
+        found = trial.killer(mutants[number]) is not None
+    if number % _COLLECT == 0:
+        gc.collect()
+    return number, found
