@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import datetime
 from functools import cache, lru_cache, partial
 
@@ -13,14 +13,13 @@ from cds.chart.model import Chart, MedicationRecord
 from cds.engine.agenda import Agenda, agenda
 from cds.engine.binding import Scope
 from cds.engine.combination import combinations, not_judged
-from cds.engine.fact import Bound
 from cds.engine.finding import Finding, Review, Verdict
 from cds.engine.frame import Clock, Hook
 from cds.engine.meaning import Meanings
+from cds.engine.outcome import finding_of
 from cds.engine.sheet import Sheet
 from cds.engine.trace import Step
-from cds.engine.value import Words
-from cds.rulebook.model import HEIRS, Level, Rule, Rulebook, SuggestionTemplate
+from cds.rulebook.model import HEIRS, Rule, Rulebook
 from cds.rulebook.syntax import Exists
 from cds.values.problem import Place, Problem, Severity
 from cds.values.truth import Truth, all_of
@@ -144,7 +143,9 @@ class Evaluator:
                 undecided = True
                 missing |= dict.fromkeys(self._why(agenda, base, scope))
             if truth is Truth.YES:
-                finding = self._finding(rule, scope, self._trace(agenda, base, scope, truth))
+                finding = finding_of(
+                    self.meanings, rule, scope, self._trace(agenda, base, scope, truth)
+                )
                 if _is_selected(finding, base.sheet.hook) and not (
                     rule.remember and finding.memory in shown
                 ):
@@ -258,73 +259,6 @@ class Evaluator:
         steps = tuple(self.meanings.explain(item.test, scope, item.text) for item in rule.when)
         return Step(rule.title, truth, steps)
 
-    # -- what it found ----------------------------------------------------------------------------
-
-    def _finding(self, rule: Rule, scope: Scope, trace: Step) -> Finding:
-        level, passed_over = self._level(rule, scope)
-        bound = {clause.name: _certain_first(scope.bounds(clause.name)) for clause in rule.facts}
-        order = self.rulebook.precedence.problems[rule.problem]
-        subject = scope.single[order.by].fact.key if order.by else scope.sheet.chart.patient.id
-        return Finding(
-            rule=rule,
-            indicator=level.indicator,
-            bound=bound,
-            lets=dict(scope.lets),
-            wordings=self._wordings(rule, scope),
-            offers=self._offers(rule, scope),
-            subject=subject,
-            missing=self._missing(trace, bound, scope),
-            passed_over=passed_over,
-            trace=trace,
-        )
-
-    def _missing(
-        self, trace: Step, bound: Mapping[str, tuple[Bound, ...]], scope: Scope
-    ) -> tuple[str, ...]:
-        """What a fired rule could not see: unknown parts, and why its facts are uncertain."""
-        found = list(trace.reasons())
-        for name, bounds in bound.items():
-            for item in bounds:
-                if name in scope.single:
-                    continue
-                because = item.fact.value("because")
-                if isinstance(because, Words):
-                    named = item.fact.kind not in ("source", "statement")
-                    found += [
-                        f"{item.fact.name}: {word}" if named else word
-                        for word in sorted(because.words)
-                    ]
-        return tuple(dict.fromkeys(found))
-
-    def _level(self, rule: Rule, scope: Scope) -> tuple[Level, tuple[str, ...]]:
-        """The first level that is yes; one that is unknown is passed over, with what is missing."""
-        passed: list[str] = []
-        for level in rule.card.levels:
-            truth = self.meanings.expression.truth(level.sentence.test, scope)
-            if truth is Truth.YES:
-                return level, tuple(passed)
-            if truth is Truth.UNKNOWN:
-                step = self.meanings.explain(level.sentence.test, scope)
-                why = "; ".join(step.reasons()) or "the record does not say enough"
-                passed.append(f"whether this is {level.indicator} cannot be told: {why}")
-        return rule.card.levels[-1], tuple(passed)
-
-    def _wordings(self, rule: Rule, scope: Scope) -> dict[str, str]:
-        holds = self.meanings.expression.truth
-        return {
-            name: next(words for words, item in choices if holds(item.test, scope) is Truth.YES)
-            for name, choices in rule.card.wordings.items()
-        }
-
-    def _offers(self, rule: Rule, scope: Scope) -> tuple[SuggestionTemplate, ...]:
-        """The suggestions whose condition is certain."""
-        holds = self.meanings.expression.truth
-        return tuple(
-            offer
-            for offer in rule.card.suggestions
-            if offer.condition is None or holds(offer.condition.test, scope) is Truth.YES
-        )
-
     # -- the whole chart --------------------------------------------------------------------------
 
     def _unclassified(self, sheet: Sheet) -> Iterator[str]:
@@ -376,10 +310,6 @@ def _is_selected(finding: Finding, hook: Hook) -> bool:
         for source in item.fact.drafts
     }
     return not drafts or not drafts.isdisjoint(hook.selections)
-
-
-def _certain_first(bounds: tuple[Bound, ...]) -> tuple[Bound, ...]:
-    return tuple(sorted(bounds, key=lambda bound: (-bound.truth, bound.fact.name, bound.fact.key)))
 
 
 def _not_checked(rule: Rule) -> Verdict:
