@@ -8,24 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
-from rich.console import Console, Group
-from rich.markdown import Markdown
-from rich.padding import Padding
-from rich.panel import Panel
 from rich.text import Text
 
 from cds.authoring.disagreement import Disagreements
 from cds.authoring.terminal import DONE, FAILED, err, out, progress, said, write_line
-from cds.cards.describe import checked_line
 from cds.cards.judge import Judged, Setting, judge, read_input
-from cds.cards.model import Card
 from cds.chart.inputs import Input, expand_paths, read_inputs
 from cds.chart.reader import Charts
 from cds.engine.census import census
 from cds.values.problem import Place, Problem
-
-_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "bold blue"}
-
 
 _NOT_JUDGED = "judging"
 
@@ -41,6 +32,8 @@ def check_inputs(paths: list[str], setting: Setting, notes: list[str], *, as_jso
         if as_json:
             _write_judged(given, charts, judged)
         else:
+            from cds.authoring.panel import print_judged
+
             print_judged(given, charts, judged, setting)
     if setting.patient and not tally.patients:
         notes = [*notes, f"--patient: no input holds a patient '{setting.patient}'"]
@@ -114,69 +107,6 @@ def judged_as_json(item: Judged, digest: str) -> dict[str, Any]:
         "problems": [problem.as_json() for problem in item.problems],
     }
     return {**found, "rulebook": digest} if digest else found
-
-
-def print_judged(
-    given: Input, charts: Charts | None, judged: list[Judged], setting: Setting
-) -> None:
-    """Prints one input for people: each patient's cards, or why there is none to judge."""
-    console = out()
-    if not judged:
-        problems = (
-            (given.problem,) if given.problem is not None else charts.problems if charts else ()
-        )
-        console.rule(said(given.name), align="left")
-        for problem in problems or ():
-            console.print(said(f"  problem: {problem.render()}", style="yellow"))
-        return
-    for item in judged:
-        _print_answer(item, setting, console)
-
-
-def headline(item: Judged) -> str:
-    """Which input, patient, hook and moment an answer is for."""
-    review = item.answer.review
-    moment = f"{review.clock.now:%Y-%m-%d %H:%M %Z}"
-    return f"{item.input} · patient {item.patient} · {review.hook.name} · {moment}"
-
-
-def _print_answer(item: Judged, setting: Setting, console: Console) -> None:
-    review = item.answer.review
-    console.rule(said(headline(item)), align="left")
-    for card in item.answer.cards:
-        console.print(render_card(card))
-    unjudged = any(problem.kind == "engine" for problem in review.problems)
-    if not item.answer.cards and not (unjudged and not review.verdicts):
-        console.print("  No cards.")
-        checked = checked_line(review, setting.rulebook, item.answer.coverage)
-        console.print(Padding(Markdown(checked), (0, 2)))
-    for verdict in item.answer.unknown:
-        missing = "; ".join(verdict.missing) or "see cds explain"
-        console.print(said(f"  not decided: {verdict.rule.id}: {missing}", style="dim"))
-    for problem in item.problems:
-        console.print(said(f"  problem: {problem.render()}", style="yellow"))
-
-
-def render_card(card: Card) -> Panel:
-    """A card as a clinician would see it: level, summary, detail, what can be clicked."""
-    parts: list[Any] = [said(card.summary, style="bold")]
-    if card.detail:
-        parts += ["", Markdown(card.detail)]
-    if card.suggestions:
-        parts.append(Text("\nSuggestions (choose one or none)", style="bold"))
-        parts += [
-            said(f"  [ {suggestion.label} ]", style="cyan") for suggestion in card.suggestions
-        ]
-    if card.override_reasons:
-        reasons = " | ".join(reason.display for reason in card.override_reasons)
-        parts.append(said(f"\nReasons to override: {reasons}", style="dim"))
-    style = _STYLES[card.indicator]
-    return Panel(
-        Group(*parts),
-        title=Text(card.indicator.upper(), style=style),
-        title_align="left",
-        border_style=style,
-    )
 
 
 class Tally:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from cds.authoring.check import headline, judge_each, print_judged, read_all
+from cds.authoring.check import judge_each, read_all
+from cds.authoring.panel import headline, print_judged
 from cds.authoring.terminal import DONE, FAILED, out, said, write_line
 from cds.cards.answer import manifest
 from cds.cards.judge import Judged, Setting
