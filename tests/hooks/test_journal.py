@@ -86,7 +86,7 @@ def test_what_libraries_log_quotes_nothing() -> None:
         take_over_logging(events.append)
         logging.getLogger("uvicorn.error").warning("Invalid %s", "Maria")
         logging.getLogger("uvicorn.error").info("Started")
-        logging.getLogger("another.library").error("about %s", "x", exc_info=KeyError("Maria"))
+        logging.getLogger("another.module").error("about %s", "x", exc_info=KeyError("Maria"))
     finally:
         root.handlers, server.handlers, server.propagate = kept[0], kept[2], kept[4]
         root.setLevel(kept[1])
