@@ -83,9 +83,8 @@ class Evaluator:
         verdicts = (judge or self.judge_all)(self.agendas(hook.name), sheet, shown)
         late = sum(verdict.missing == (NOT_IN_TIME,) for verdict in verdicts) if stop else 0
         if late:
-            unseen = late == len(
-                verdicts
-            )  # then nothing of the chart was worked out, nor is it now
+            # Where no rule was checked nothing of the chart was worked out, nor is it now.
+            unseen = late == len(verdicts)
             unclassified = () if unseen else tuple(sorted(self._unclassified(sheet)))
             about = False if unseen else self._about_drafts(sheet)
             problems = (_not_in_time(late, len(verdicts)),)
