@@ -1,8 +1,9 @@
 """The CDS Hooks 2.0 response: cards, suggestions, actions, links, reasons to override.
 
-Every class is frozen, refuses what the standard does not name, takes Python names or wire names
-and goes out in wire names. ``as_json`` leaves out whatever is empty: the standard wants no null,
-no empty string, list or object, except ``cards: []``. See https://cds-hooks.hl7.org/2.0/#cds-service-response.
+Every class is frozen and cannot be made of what the standard does not allow (ValueError, naming
+the element). ``as_json`` leaves out whatever is empty: the standard wants no null, no empty string,
+list or object, except ``cards: []``. See https://cds-hooks.hl7.org/2.0/#cds-service-response; the
+same is written down for clients in ``cds.hooks.contract``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
-from typing import Annotated, Any, Literal
-from uuid import UUID
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+import msgspec
 
 SUMMARY_LIMIT = 139
 """The most characters a summary may have: the standard says fewer than 140."""
@@ -24,65 +22,23 @@ SUMMARY_LIMIT = 139
 _REVERSE_DOMAIN = re.compile(r"[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9_-]+)+\Z")
 # Clients give drafts ids beyond FHIR's own grammar; a card must be able to name them.
 _RELATIVE_REFERENCE = re.compile(r"[A-Z][A-Za-z]*/[^\s/]+\Z")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def _uuid(text: str) -> str:
-    if str(UUID(text)) != text.lower():
-        raise ValueError(f"{text!r} is no UUID in its canonical form (8-4-4-4-12 hex digits)")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("must be one line of printable text")
-    return text
-
-
-def is_relative_reference(text: str) -> bool:
-    """Whether it is ``Type/id``, with an id that a client can look for."""
-    return _RELATIVE_REFERENCE.match(text) is not None
-
-
-def _relative_reference(text: str) -> str:
-    if not is_relative_reference(text):
-        raise ValueError(f"{text!r} is no relative reference such as MedicationRequest/123")
-    return text
-
-
-def _extension(value: dict[str, Any]) -> dict[str, Any]:
-    for key, content in value.items():
-        if not _REVERSE_DOMAIN.match(key):
-            raise ValueError(
-                f"extension key {key!r} is no reverse-domain name such as org.example.x"
-            )
-        if not isinstance(content, dict):
-            # Not a TypeError: the model library reports none but a ValueError with its place.
-            raise ValueError(f"extension {key!r} must hold a JSON object")  # noqa: TRY004
-    return value
-
-
-def _fhir_resource(value: dict[str, Any]) -> dict[str, Any]:
-    if not (isinstance(value.get("resourceType"), str) and value["resourceType"]):
-        raise ValueError("a resource must name its resourceType")
-    return value
-
-
-Text = Annotated[str, Field(min_length=1)]
-Line = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
-Uuid = Annotated[str, AfterValidator(_uuid)]
-Extension = Annotated[dict[str, Any], AfterValidator(_extension)]
-Resource = Annotated[dict[str, Any], AfterValidator(_fhir_resource)]
-
-
-class Element(BaseModel):
+class Element(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Any object of the protocol; each may carry an ``extension``."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, alias_generator=to_camel
-    )
+    extension: dict[str, Any] | None = None
 
-    extension: Extension | None = None
+    def __post_init__(self) -> None:
+        """Raises ValueError where the standard does not allow the object."""
+        for key, content in (self.extension or {}).items():
+            if not _REVERSE_DOMAIN.match(key):
+                what = f"extension: {key!r} is no reverse-domain name such as org.example.x"
+                raise ValueError(what)
+            if not isinstance(content, dict):
+                raise ValueError(f"extension: {key!r} must hold a JSON object")  # noqa: TRY004
 
     def as_json(self) -> dict[str, Any]:
         """The object under its wire names, in the order of the standard, without what is empty.
@@ -91,92 +47,114 @@ class Element(BaseModel):
         infinity, which JSON cannot say, count as empty. ``extension`` comes last.
         """
         wire = {}
-        for name, wire_name in _wire_names(type(self)):
+        for name, wire_name in zip(
+            self.__struct_fields__, self.__struct_encode_fields__, strict=True
+        ):
             value = _json_value(getattr(self, name))
             if not _is_empty(value):
                 wire[wire_name] = value
+        if "extension" in wire:
+            wire["extension"] = wire.pop("extension")
         return wire
 
 
-@cache
-def _wire_names(kind: type[Element]) -> tuple[tuple[str, str], ...]:
-    """The fields of a class with their names on the wire; ``extension`` comes last."""
-    fields = kind.model_fields
-    names = sorted(fields, key=lambda name: name == "extension")
-    return tuple((name, fields[name].alias or name) for name in names)
-
-
-class Coding(Element):
+class Coding(Element, frozen=True, kw_only=True):
     """A code of a code system. The standard requires ``system`` and ``code``."""
 
-    system: Text
-    code: Text
-    display: Text | None = None
+    system: str
+    code: str
+    display: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _filled(self, "system", "code", "display")
 
 
-class OverrideReason(Coding):
+class OverrideReason(Coding, frozen=True, kw_only=True):
     """A reason that a clinician may pick for not following a card; it must have a display."""
 
-    display: Line
+    display: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_line("display", self.display)
 
 
-class Source(Element):
+class Source(Element, frozen=True, kw_only=True):
     """Who says so: a label, and where more can be read."""
 
-    label: Line
-    url: Text | None = None
-    icon: Text | None = None
+    label: str
+    url: str | None = None
+    icon: str | None = None
     topic: Coding | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_line("label", self.label)
+        _filled(self, "url", "icon")
 
-class Link(Element):
+
+class Link(Element, frozen=True, kw_only=True):
     """A link to a page, or to a SMART app (only then with ``app_context``)."""
 
-    label: Line
-    url: Text
+    label: str
+    url: str
     type: Literal["absolute", "smart"]
-    app_context: Text | None = None
+    app_context: str | None = None
 
-    @model_validator(mode="after")
-    def _context_only_for_apps(self) -> Link:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_line("label", self.label)
+        _one_of("type", self.type, "absolute", "smart")
+        _filled(self, "url", "app_context")
         if self.app_context is not None and self.type != "smart":
             raise ValueError("appContext is allowed only on a link of type smart")
-        return self
 
 
-class Action(Element):
+class Action(Element, frozen=True, kw_only=True):
     """One change: ``create`` and ``update`` hold the whole resource, ``delete`` only its id."""
 
     type: Literal["create", "update", "delete"]
-    description: Line
-    resource: Resource | None = None
-    resource_id: Annotated[str, AfterValidator(_relative_reference)] | None = None
+    description: str
+    resource: dict[str, Any] | None = None
+    resource_id: str | None = None
 
-    @model_validator(mode="after")
-    def _has_its_object(self) -> Action:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_of("type", self.type, "create", "update", "delete")
+        _one_line("description", self.description)
         if self.type == "delete":
             if self.resource_id is None or self.resource is not None:
                 raise ValueError("a delete needs resourceId (Type/id), and no resource")
+            if not is_relative_reference(self.resource_id):
+                what = f"resourceId: {self.resource_id!r} is no relative reference"
+                raise ValueError(f"{what} such as MedicationRequest/123")
         elif self.resource is None or self.resource_id is not None:
             raise ValueError(f"a {self.type} needs the whole resource, and no resourceId")
-        return self
+        elif not (isinstance(kind := self.resource.get("resourceType"), str) and kind):
+            raise ValueError("resource: it must name its resourceType")
 
 
-class Suggestion(Element):
+class Suggestion(Element, frozen=True, kw_only=True):
     """Something that can be accepted with one click; all of its actions belong together."""
 
-    label: Line
-    uuid: Uuid | None = None
+    label: str
+    uuid: str | None = None
     is_recommended: bool | None = None
     actions: tuple[Action, ...] = ()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _one_line("label", self.label)
+        _canonical(self.uuid)
 
-class Card(Element):
+
+class Card(Element, frozen=True, kw_only=True):
     """One card. Suggestions and the way they may be chosen come together or not at all."""
 
-    uuid: Uuid | None = None
-    summary: Annotated[Line, Field(max_length=SUMMARY_LIMIT)]
-    detail: Text | None = None
+    uuid: str | None = None
+    summary: str
+    detail: str | None = None
     indicator: Literal["info", "warning", "critical"]
     source: Source
     suggestions: tuple[Suggestion, ...] = ()
@@ -184,17 +162,23 @@ class Card(Element):
     override_reasons: tuple[OverrideReason, ...] = ()
     links: tuple[Link, ...] = ()
 
-    @model_validator(mode="after")
-    def _says_how_to_choose(self) -> Card:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _canonical(self.uuid)
+        _one_line("summary", self.summary)
+        if len(self.summary) > SUMMARY_LIMIT:
+            raise ValueError(f"summary: at most {SUMMARY_LIMIT} characters")
+        _filled(self, "detail")
+        _one_of("indicator", self.indicator, "info", "warning", "critical")
+        _one_of("selectionBehavior", self.selection_behavior, "at-most-one", "any", None)
         if bool(self.suggestions) != (self.selection_behavior is not None):
             raise ValueError("selectionBehavior is required with suggestions, and only with them")
         recommended = sum(bool(suggestion.is_recommended) for suggestion in self.suggestions)
         if self.selection_behavior == "at-most-one" and recommended > 1:
             raise ValueError("at most one suggestion may be recommended when at-most-one")
-        return self
 
 
-class Response(Element):
+class Response(Element, frozen=True, kw_only=True):
     """The answer of a service. It never carries system actions: nothing is changed unasked."""
 
     cards: tuple[Card, ...] = ()
@@ -202,6 +186,40 @@ class Response(Element):
     def as_json(self) -> dict[str, Any]:
         """The answer as JSON; ``cards`` stands there even when it is empty."""
         return {"cards": [], **super().as_json()}
+
+
+# -- what an element may hold --------------------------------------------------------------------
+
+
+def is_relative_reference(text: str) -> bool:
+    """Whether it is ``Type/id``, with an id that a client can look for."""
+    return _RELATIVE_REFERENCE.match(text) is not None
+
+
+def _filled(element: Element, *names: str) -> None:
+    """A text that is there says something."""
+    for name in names:
+        if getattr(element, name) == "":
+            raise ValueError(f"{name}: must not be empty")
+
+
+def _one_line(name: str, text: str | None) -> None:
+    if not text or not text.strip() or not text.isprintable():
+        raise ValueError(f"{name}: must be one line of printable text")
+
+
+def _one_of(name: str, value: str | None, *accepted: str | None) -> None:
+    if value not in accepted:
+        *others, last = [repr(item) for item in accepted if item is not None]
+        raise ValueError(f"{name}: must be {', '.join(others)} or {last}")
+
+
+def _canonical(uuid: str | None) -> None:
+    if uuid is not None and _UUID.match(uuid) is None:
+        raise ValueError(f"uuid: {uuid!r} is no UUID in its canonical form")
+
+
+# -- the wire ------------------------------------------------------------------------------------
 
 
 def _json_value(value: object) -> object:

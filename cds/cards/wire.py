@@ -8,24 +8,19 @@ import msgspec
 
 from cds.cards.model import Element
 
-
-def _plain(value: object) -> object:
-    if isinstance(value, Element):
-        return value.as_json()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
 # Decimals go out as numbers with all their digits: 2.50 stays 2.50, and is never "2.50".
-_ENCODER = msgspec.json.Encoder(enc_hook=_plain, decimal_format="number")
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def encode(value: object) -> bytes:
-    """``value`` (JSON values, or anything from ``cds.cards.model``) as UTF-8 JSON on one line.
+    """``value`` (JSON values, or an element of ``cds.cards.model``) as UTF-8 JSON on one line.
 
     Keys keep the order in which they stand, which is the order of the standard for a card.
     Half a surrogate pair, which UTF-8 does not have (a file's name may), goes out as "\ufffd".
     Raises TypeError on what JSON cannot say.
     """
+    if isinstance(value, Element):
+        value = value.as_json()
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
@@ -40,4 +35,4 @@ def _sound(value: object) -> object:
         return {_sound(key): _sound(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_sound(item) for item in value]
-    return _sound(value.as_json()) if isinstance(value, Element) else value
+    return value

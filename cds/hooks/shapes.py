@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cds.cards.model import Response
+from cds.hooks.contract import Response
 from cds.hooks.feedback import MOST_ENTRIES, OUTCOMES
 from cds.hooks.request import SUBJECTS
 from cds.rulebook.model import HEIRS

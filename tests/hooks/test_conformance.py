@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cds.cards.model import Response
+from cds.hooks.contract import Response
 from cds.hooks.app import Options
 from cds.hooks.settings import Settings
 from cds.store.store import Store

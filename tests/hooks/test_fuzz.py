@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds.cards.model import Response
+from cds.hooks.contract import Response
 from tests.hooks.ehr import Ehr, check_outcome, check_response
 from tests.records import Json, bundle, draft, drug, order, request, resource, searchset
 

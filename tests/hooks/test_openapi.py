@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds.cards.model import Response
+from cds.hooks.contract import Response
 from cds.hooks.app import Options
 from cds.hooks.settings import Settings
 from tests.hooks.ehr import Ehr, assert_nothing_empty
