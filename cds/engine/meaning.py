@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import count
+
+import msgspec
+
 from cds.engine.binding import Scope
 from cds.engine.context import contextual_readers
 from cds.engine.course import stands_alone
@@ -19,6 +23,23 @@ from cds.values.truth import Truth, all_of, any_of, negate
 # entries only so many pairs are looked at, and the rest is no answer.
 _MOST_PAIRS = 20_000
 _LEAST_LOOKED_AT = 10
+
+# A number for whatever clauses ask, the same in every rulebook: sheets keep answers by it.
+_NUMBERS: dict[tuple[object, ...], int] = {}
+_UNUSED = count()
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """What holds of a clause on every sheet.
+
+    ``number`` is the same for clauses that ask the same, and negative where its own conditions
+    decide; ``listed`` and ``answered`` are as the methods of `Meanings` say.
+    """
+
+    clause: FactClause
+    number: int
+    listed: bool
+    answered: bool
 
 
 class Meanings(Lexicon):
@@ -44,8 +65,8 @@ class Meanings(Lexicon):
             if (meaning := meaning_of(word, definition, concepts)) is not None
         }
 
-        # By identity, with the clause itself, so that no other can come to have its identity.
-        self._answered: dict[int, tuple[FactClause, bool]] = {}
+        # By identity of the clause, which each of them holds, so that no other can come to have it.
+        self._looks: dict[int, _Look] = {}
         self._unjudged = frozenset(
             ("medication", name)
             for name, term in rulebook.definitions.get("medication", _EMPTY).terms.items()
@@ -164,23 +185,32 @@ class Meanings(Lexicon):
 
     def bind(self, clause: FactClause, scope: Scope) -> None:
         """Binds the clause's name in the scope to every fact that it is or may be about."""
-        key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
+        look, sheet = self._looks.get(id(clause)) or self._look(clause), scope.sheet
         # What a clause binds depends on the sheet alone, unless its own conditions name others.
-        found = scope.sheet.bound.get(key) if not clause.where else None
+        found = sheet.bound.get(look.number)
         unseen: tuple[str, ...] = ()
         if found is None:
-            candidates, unseen = self.looked_at(clause, scope.sheet)
+            candidates, unseen = self.looked_at(clause, sheet)
             found = tuple(
-                Bound(scope.sheet.judged(fact), truth)
+                Bound(sheet.judged(fact), truth)
                 for fact in candidates
                 if (truth := self._truth_of(clause, scope, fact)) is not Truth.NO
             )
             if not clause.where:
-                scope.sheet.bound[key] = found
+                sheet.bound[look.number] = found
         scope.sets[clause.name] = found
-        reasons = unseen + self.unanswered(clause, scope.sheet)
-        if reasons:
-            scope.unanswered[clause.name] = reasons
+        if unseen or not look.answered:
+            reasons = unseen + self.unanswered(clause, sheet)
+            if reasons:
+                scope.unanswered[clause.name] = reasons
+
+    def _look(self, clause: FactClause) -> _Look:
+        """What holds of a clause on every sheet."""
+        key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
+        number = _NUMBERS.setdefault(key, next(_UNUSED)) if not clause.where else -1
+        look = _Look(clause, number, self._is_listed(clause), self._is_answered(clause))
+        self._looks[id(clause)] = look
+        return look
 
     def looked_at(
         self, clause: FactClause, sheet: Sheet
@@ -195,12 +225,12 @@ class Meanings(Lexicon):
 
     def passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
         """The facts of the clause's class that are in none of its states (for explanations)."""
-        key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
-        found = scope.sheet.passed.get(key) if not clause.where else None
+        look = self._looks.get(id(clause)) or self._look(clause)
+        found = scope.sheet.passed.get(look.number)
         if found is None:
             found = self._passed_over(clause, scope)
             if not clause.where:
-                scope.sheet.passed[key] = found
+                scope.sheet.passed[look.number] = found
         return found
 
     def _passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
@@ -223,6 +253,9 @@ class Meanings(Lexicon):
 
     def is_listed(self, clause: FactClause) -> bool:
         """Whether its classes are but value sets, which every fact knows of itself."""
+        return (self._looks.get(id(clause)) or self._look(clause)).listed
+
+    def _is_listed(self, clause: FactClause) -> bool:
         if not clause.concepts or clause.kind in ("patient", "source"):
             return False
         for concept in clause.concepts:
@@ -272,10 +305,7 @@ class Meanings(Lexicon):
 
     def unanswered(self, clause: FactClause, sheet: Sheet) -> tuple[str, ...]:
         """What was not seen that could hold such a fact; nothing for facts of the call itself."""
-        answered = self._answered.get(id(clause))
-        if answered is None:
-            answered = self._answered[id(clause)] = clause, self._is_answered(clause)
-        if answered[1]:
+        if (self._looks.get(id(clause)) or self._look(clause)).answered:
             return ()
         truth, reasons = sheet.unseen(clause.kind)
         return () if truth is Truth.NO else (reasons or (f"the {clause.kind} list",))

@@ -46,9 +46,9 @@ class Sheet:
         self.chart, self.rulebook, self.hook, self.clock = chart, rulebook, hook, clock
         self.lexicon = words
         self.now = Moment(clock.today, clock.now, clock.now)
-        self.bound: dict[tuple[object, ...], tuple[Bound, ...]] = {}
+        self.bound: dict[int, tuple[Bound, ...]] = {}
         self.told_of_days: dict[date, dict[str, dict[str, str]]] | None = None
-        self.passed: dict[tuple[object, ...], tuple[Fact, ...]] = {}
+        self.passed: dict[int, tuple[Fact, ...]] = {}
         self.doubts: dict[tuple[Fact, str], tuple[str, ...]] = {}
         self._facts: dict[str, tuple[Fact, ...]] = {}
         self._by_concept: dict[str, dict[str, tuple[Fact, ...]]] = {}
