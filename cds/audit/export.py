@@ -8,9 +8,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from cds.audit.inputs import Export, ExportFile
+from cds.audit.outcome import Outcome
 from cds.audit.pool import Lost
 from cds.audit.spill import bits_for
-from cds.audit.work import MAX_TOLD_LINES, Outcome, Part, Sorted
+from cds.audit.work import MAX_TOLD_LINES, Part, Sorted
 from cds.chart.model import Coverage
 from cds.values.problem import Place, Problem, Severity
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import IO
 
-FINDINGS, SUMMARY, PROBLEMS = "findings.ndjson", "summary.json", "problems.ndjson"
-DISAGREEMENTS = "disagreements.ndjson"
-"""What two engines say differently; there only if they do."""
+from cds.audit.results import DISAGREEMENTS, PATIENTS, SUMMARY
 
 
 class AuditError(Exception):
@@ -33,16 +29,15 @@ def check_folder(path: Path) -> None:
 
 
 class Output:
-    """Files under temporary names until ``finish``; a context manager that leaves no half of them.
+    """A folder for results, whole or not there; a context manager that leaves no half of them.
 
-    ``scratch`` is a folder beside them, readable by its owner only, for whatever a run spills.
+    ``scratch`` is a folder inside it, readable by its owner only, for whatever a run spills;
+    ``results`` one in there for what will be results.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._made = False
-        self._files: dict[str, IO[bytes]] = {}
-        self._stack = ExitStack()
 
     def __enter__(self) -> Output:
         check_folder(self.folder)
@@ -50,34 +45,22 @@ class Output:
             self._made = not self.folder.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             self.scratch = Path(tempfile.mkdtemp(prefix=".audit-", dir=self.folder))
-            for name in (FINDINGS, PROBLEMS, DISAGREEMENTS, SUMMARY):
-                file = (self.scratch / name).open("wb")
-                self._files[name] = self._stack.enter_context(file)
+            self.results = self.scratch / "results"
+            self.results.mkdir()
         except OSError as error:
             self.__exit__(None, None, None)
             raise AuditError(f"--out: {self.folder} cannot be written: {error.strerror}") from error
         return self
 
-    def write(self, name: str, lines: list[bytes]) -> None:
-        """Adds lines to a file. Raises OSError."""
-        self._files[name].writelines(lines)
-
     def finish(self) -> None:
-        """Gives the files their names; the summary last, so that where it is, all is."""
-        self._stack.close()
-        for name in self._files:
-            file = self.scratch / name
-            if name != DISAGREEMENTS or file.stat().st_size:
+        """Gives the results their place; the summary last, so that where it is, all is."""
+        names = sorted(path.name for path in self.results.iterdir())
+        for name in (*(name for name in names if name != SUMMARY), SUMMARY):
+            file = self.results / name
+            if name != PATIENTS and (name != DISAGREEMENTS or file.stat().st_size):
                 file.replace(self.folder / name)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with suppress(OSError):
-            self._stack.close()
+    def __exit__(self, *_: object) -> None:
         scratch = getattr(self, "scratch", None)
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)

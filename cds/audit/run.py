@@ -16,24 +16,18 @@ from typing import Any
 
 import msgspec
 
+from cds.audit.derived import Wanted, derive
 from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
 from cds.audit.inputs import Export, Gathered, Record, gather
-from cds.audit.output import (
-    DISAGREEMENTS,
-    FINDINGS,
-    PROBLEMS,
-    SUMMARY,
-    AuditError,
-    Output,
-    check_folder,
-)
+from cds.audit.journal import Journal, read_outcomes
+from cds.audit.outcome import Outcome
+from cds.audit.output import AuditError, Output, check_folder
 from cds.audit.pool import Job, JobError, Lost, Pool
 from cds.audit.progress import Bar
 from cds.audit.report import print_summary
+from cds.audit.results import write_lines, write_summary
 from cds.audit.spill import partitions
-from cds.audit.tally import Tally
 from cds.audit.work import (
-    Outcome,
     Part,
     Patients,
     halve_patients,
@@ -47,7 +41,6 @@ from cds.audit.work import (
     spill_path,
 )
 from cds.cards.judge import Setting, read_input
-from cds.cards.wire import encode
 from cds.engine.needs import resource_types
 from cds.engine.review import evaluator
 from cds.values.problem import Severity
@@ -86,15 +79,30 @@ def audit(paths: list[str], setting: Setting, options: Options) -> int:
         "patients": partial(judge_patients, setting),
     }
     try:
-        with Output(options.out) as output, Pool(jobs, options.workers) as pool:
-            run = _Run(setting, options, output, pool)
-            summary = run.all(gathered)
-            output.write(SUMMARY, [summary])
+        with Output(options.out) as output:
+            journal = output.scratch / "journal"
+            with Journal(journal) as written, Pool(jobs, options.workers) as pool:
+                _Run(setting, options, output.scratch, written, pool).all(gathered)
+            tally = write_lines(read_outcomes(journal), output.results)
+            inputs = _counts(gathered, frozenset(resource_types(setting.rulebook, setting.hook)))
+            summary, text = write_summary(tally, setting, inputs, output.results)
+            derive(output.results, summary, Wanted(setting))
             output.finish()
     except (JobError, OSError) as error:
         raise AuditError(f"the audit cannot go on: {error}") from error
-    print_summary(summary, options, time.monotonic() - started)
-    return FAILED if run.tally.unreadable or run.tally.undecided_by_engines else DONE
+    print_summary(text, options, time.monotonic() - started)
+    return FAILED if tally.unreadable or tally.undecided_by_engines else DONE
+
+
+def _counts(gathered: Gathered, wanted: frozenset[str]) -> dict[str, int]:
+    """What the summary tells of the inputs beside the records."""
+    exports = [item for item in gathered.items if isinstance(item, Export)]
+    files = sum(len(export.files) for export in exports)
+    return {
+        "exports": len(exports),
+        "export_files": files,
+        "export_files_not_needed": files - sum(len(needed(item, wanted)) for item in exports),
+    }
 
 
 class _Run(msgspec.Struct):
@@ -102,15 +110,13 @@ class _Run(msgspec.Struct):
 
     setting: Setting
     options: Options
-    output: Output
+    scratch: Path
+    journal: Journal
     pool: Pool
-    tally: Tally = msgspec.field(default_factory=Tally)
-    files: int = 0
-    files_read: int = 0
     wanted: frozenset[str] = frozenset()
 
-    def all(self, gathered: Gathered) -> bytes:
-        """Judges everything; the content of ``summary.json``."""
+    def all(self, gathered: Gathered) -> None:
+        """Judges everything; what came of it stands in the journal."""
         self.wanted = frozenset(resource_types(self.setting.rulebook, self.setting.hook))
         self._tell_gathered(gathered)
         with Bar(sum(self._size(item) for item in gathered.items)) as bar:
@@ -121,14 +127,6 @@ class _Run(msgspec.Struct):
                         self._export(item, bar)
                 else:
                     self._records((item for item in items if isinstance(item, Record)), bar)
-        inputs = {
-            "records": self.tally.inputs,
-            "exports": sum(isinstance(item, Export) for item in gathered.items),
-            "export_files": self.files,
-            "export_files_not_needed": self.files - self.files_read,
-        }
-        content = encode(self.tally.summary(self.setting, inputs))
-        return msgspec.json.format(content, indent=2) + b"\n"
 
     def _size(self, item: Record | Export) -> int:
         if isinstance(item, Record):
@@ -143,13 +141,7 @@ class _Run(msgspec.Struct):
             if problem.severity is Severity.ERROR:
                 outcome.tally.inputs += 1
                 outcome.tally.unreadable += 1
-        self._write(outcome)
-
-    def _write(self, outcome: Outcome) -> None:
-        self.output.write(FINDINGS, outcome.findings)
-        self.output.write(PROBLEMS, outcome.problems)
-        self.output.write(DISAGREEMENTS, outcome.disagreements)
-        self.tally.merge(outcome.tally)
+        self.journal.append(outcome)
 
     # -- records ----------------------------------------------------------------------------------
 
@@ -157,29 +149,29 @@ class _Run(msgspec.Struct):
         sizes: list[int] = []
         chunks = _chunks(records, sizes)
         for number, results in enumerate(self.pool.run("records", chunks, halve_records)):
+            chunk = Outcome()
             for result in results:
-                found = lost_records(result.item) if isinstance(result, Lost) else result
-                self._write(found)
-                bar.advance(0, found.tally.judged)
-            bar.advance(sizes[number])
+                chunk.merge(lost_records(result.item) if isinstance(result, Lost) else result)
+            self.journal.append(chunk)
+            bar.advance(sizes[number], chunk.tally.judged)
 
     # -- an export --------------------------------------------------------------------------------
 
     def _export(self, export: Export, bar: Bar) -> None:
         sorting = self._sorted(export, bar)
         states = states_of(export, self.wanted, sorting.failed, self.options.supplied)
-        self._write(sorting.outcome)
+        self.journal.append(sorting.outcome)
         spilled = [(spill_path(item.part), item.runs) for item in sorting.found]
         shelves = tuple(path for item in sorting.found if (path := shelf_path(item.part)).exists())
         parts = partitions(spilled)
         share = self._size(export) // 2 // max(1, len(parts))
         work = (Patients(export.name, part, states, shelves) for part in parts)
         for results in self.pool.run("patients", work, halve_patients):
+            chunk = Outcome()
             for result in results:
-                found = lost_patients(result.item) if isinstance(result, Lost) else result
-                self._write(found)
-                bar.advance(0, found.tally.judged)
-            bar.advance(share)
+                chunk.merge(lost_patients(result.item) if isinstance(result, Lost) else result)
+            self.journal.append(chunk)
+            bar.advance(share, chunk.tally.judged)
         for item in sorting.found:
             for path in (spill_path(item.part), shelf_path(item.part)):
                 path.unlink(missing_ok=True)
@@ -193,10 +185,8 @@ class _Run(msgspec.Struct):
         for kind, problem in missing_files(export, self.wanted):
             sorting.miss(kind, problem)
         files = needed(export, self.wanted)
-        self.files += len(export.files)
-        self.files_read += len(files)
         patient = self.setting.patient.removeprefix("Patient/")
-        parts = list(parts_of(files, self.output.scratch, self.wanted, patient))
+        parts = list(parts_of(files, self.scratch, self.wanted, patient))
         share = self._size(export) // 2 // max(1, len(parts))
         results: dict[str, list[Any]] = {}
         for part, found in zip(parts, self.pool.run("sort", parts, _whole), strict=True):

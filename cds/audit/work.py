@@ -10,13 +10,11 @@ import msgspec
 from msgspec.structs import replace
 
 from cds.audit.inputs import Record
-from cds.audit.line import finding_line, problem_line, told_findings
+from cds.audit.outcome import Outcome, not_judged
 from cds.audit.shelf import Shelf, Writer
 from cds.audit.spill import Partition, Runs, Spill
 from cds.audit.stream import DamageError, Line, TooLong, read_lines
-from cds.audit.tally import Tally
-from cds.cards.judge import Setting, judge, read_input, reader_of
-from cds.cards.wire import encode
+from cds.cards.judge import Setting, read_input, reader_of
 from cds.chart.document import MAX_BYTES
 from cds.chart.export import marked, owners_of_line, read_record, tell_each
 from cds.chart.model import Coverage
@@ -26,64 +24,6 @@ from cds.values.problem import Place, Problem, Severity
 
 MAX_TOLD_LINES = 100
 """So many bad lines of one file are told one by one; of more their number."""
-
-
-class Outcome(msgspec.Struct):
-    """What came of a chunk: lines for the files, and counts."""
-
-    findings: list[bytes] = msgspec.field(default_factory=list)
-    problems: list[bytes] = msgspec.field(default_factory=list)
-    disagreements: list[bytes] = msgspec.field(default_factory=list)
-    tally: Tally = msgspec.field(default_factory=Tally)
-
-    def tell(self, problem: Problem, name: str, patient: str = "") -> None:
-        self.problems.append(problem_line(problem, name, patient))
-        self.tally.add_problem(problem)
-
-    def judge(self, charts: Charts, name: str, setting: Setting) -> None:
-        """Judges each chart; one that cannot be judged does not stop the next."""
-        if not charts.charts:
-            for problem in charts.problems:
-                self.tell(problem, name)
-        problems = charts.problems
-        for chart in charts.charts:
-            one = Charts((chart,), charts.call, problems)
-            try:
-                self._judge_one(one, name, setting)
-            except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
-                where = Place(name, resource=f"Patient/{chart.patient.id}")
-                self.tell(_not_judged(where, error), name, chart.patient.id)
-            problems = ()
-
-    def _judge_one(self, charts: Charts, name: str, setting: Setting) -> None:
-        for item in judge(charts, name, setting):
-            told = list(told_findings(item.answer))
-            lines = [finding_line(one, said, item, setting.rulebook) for one, said in told]
-            review = item.answer.review
-            self.tally.add_review(review, setting.rulebook)
-            self.findings += lines
-            for finding, said in told:
-                self.tally.add_finding(finding, said)
-            for problem in item.problems:
-                self.tell(problem, name, item.patient)
-            for found in item.disagreements:
-                self.disagreements.append(encode({"input": name, **found.as_json()}) + b"\n")
-            for medication in review.unclassified:
-                self.tell(_unclassified(name, medication), name, item.patient)
-
-
-def _unclassified(name: str, medication: str) -> Problem:
-    what = "nothing says what this medication is: it could not be classified"
-    accepted = "a code that the pack knows, or a name"
-    return Problem(
-        Place(name, resource=medication), what, accepted, "unclassified", Severity.WARNING
-    )
-
-
-def _not_judged(where: Place, error: Exception) -> Problem:
-    # The class of the error says enough; its text might quote the record.
-    what = f"could not be judged ({type(error).__name__}); please report it"
-    return Problem(where, what, "a record in FHIR R4", "internal")
 
 
 def _no_chart(where: Place) -> Problem:
@@ -101,7 +41,7 @@ def judge_records(setting: Setting, records: tuple[Record, ...]) -> Outcome:
         try:
             charts = _charts(record, setting)
         except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
-            charts = Charts((), None, (_not_judged(Place(record.name), error),))
+            charts = Charts((), None, (not_judged(Place(record.name), error),))
         outcome.tally.unreadable += not charts.charts and bool(charts.problems)
         outcome.judge(charts, record.name, setting)
     return outcome
@@ -343,7 +283,7 @@ def judge_patients(setting: Setting, patients: Patients) -> Outcome:
                 )
             except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
                 where = Place(patients.name, resource=f"Patient/{name}")
-                charts = Charts((), None, (_not_judged(where, error),))
+                charts = Charts((), None, (not_judged(where, error),))
             if not charts.charts and not charts.problems:
                 where = Place(patients.name, resource=f"Patient/{name}")
                 charts = replace(charts, problems=(_no_chart(where),))

@@ -1,0 +1,83 @@
+"""What comes of a chunk of an audit: judged charts as lines for the files, and counts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cds.audit.line import finding_line, problem_line, told_findings
+from cds.audit.tally import Tally
+from cds.cards.judge import Setting, judge
+from cds.cards.wire import encode
+from cds.chart.reader import Charts
+from cds.values.problem import Place, Problem, Severity
+
+
+class Outcome(msgspec.Struct):
+    """What came of a chunk: lines for the files, and counts.
+
+    ``patients`` are lines for the report alone: what it shows of each patient with a finding.
+    """
+
+    findings: list[bytes] = msgspec.field(default_factory=list)
+    problems: list[bytes] = msgspec.field(default_factory=list)
+    disagreements: list[bytes] = msgspec.field(default_factory=list)
+    patients: list[bytes] = msgspec.field(default_factory=list)
+    tally: Tally = msgspec.field(default_factory=Tally)
+
+    def tell(self, problem: Problem, name: str, patient: str = "") -> None:
+        self.problems.append(problem_line(problem, name, patient))
+        self.tally.add_problem(problem)
+
+    def merge(self, other: Outcome) -> None:
+        """Adds what came of a later chunk."""
+        self.findings += other.findings
+        self.problems += other.problems
+        self.disagreements += other.disagreements
+        self.patients += other.patients
+        self.tally.merge(other.tally)
+
+    def judge(self, charts: Charts, name: str, setting: Setting) -> None:
+        """Judges each chart; one that cannot be judged does not stop the next."""
+        if not charts.charts:
+            for problem in charts.problems:
+                self.tell(problem, name)
+        problems = charts.problems
+        for chart in charts.charts:
+            one = Charts((chart,), charts.call, problems)
+            try:
+                self._judge_one(one, name, setting)
+            except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
+                where = Place(name, resource=f"Patient/{chart.patient.id}")
+                self.tell(not_judged(where, error), name, chart.patient.id)
+            problems = ()
+
+    def _judge_one(self, charts: Charts, name: str, setting: Setting) -> None:
+        for item in judge(charts, name, setting):
+            told = list(told_findings(item.answer))
+            lines = [finding_line(one, said, item, setting.rulebook) for one, said in told]
+            review = item.answer.review
+            self.tally.add_review(review, setting.rulebook)
+            self.findings += lines
+            for finding, said in told:
+                self.tally.add_finding(finding, said)
+            for problem in item.problems:
+                self.tell(problem, name, item.patient)
+            for found in item.disagreements:
+                self.disagreements.append(encode({"input": name, **found.as_json()}) + b"\n")
+            for medication in review.unclassified:
+                self.tell(_unclassified(name, medication), name, item.patient)
+
+
+def _unclassified(name: str, medication: str) -> Problem:
+    what = "nothing says what this medication is: it could not be classified"
+    accepted = "a code that the pack knows, or a name"
+    return Problem(
+        Place(name, resource=medication), what, accepted, "unclassified", Severity.WARNING
+    )
+
+
+def not_judged(where: Place, error: Exception) -> Problem:
+    """The problem of a record that an error of ours kept from being judged."""
+    # The class of the error says enough; its text might quote the record.
+    what = f"could not be judged ({type(error).__name__}); please report it"
+    return Problem(where, what, "a record in FHIR R4", "internal")
