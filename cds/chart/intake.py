@@ -94,10 +94,10 @@ def read_entries(root: Json, name: str, problems: Problems) -> list[Entry]:
         return _read_entry(root, "", name, problems)
     found = []
     for position, item in enumerate(as_list(root.get("entry"))):
-        holder = as_object(item)
+        holder: Json = item if isinstance(item, dict) else as_object(item)
         resource = holder.get("resource")
         if isinstance(resource, dict):
-            url = as_text(holder.get("fullUrl"))
+            url = as_text(holder["fullUrl"]) if "fullUrl" in holder else ""
             kind = resource.get("resourceType")
             if isinstance(kind, str) and kind.isalpha() and kind not in _SPECIAL:
                 found.append(Entry(resource, url))

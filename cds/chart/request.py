@@ -26,7 +26,7 @@ from cds.chart.intake import (
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
 from cds.chart.references import identity, relative
-from cds.chart.release import RENAMED, older_name
+from cds.chart.release import RENAMED
 from cds.chart.sieve import Asked, Sieve
 from cds.chart.version import Entry
 from cds.values.problem import Place, Problem, Severity
@@ -109,13 +109,14 @@ def _sifted(
     """Those prefetched entries that somebody asks for; the others are counted."""
     others = []
     older = []
+    types = frozenset(sieve.interest.types)
     for entry in fetched:
-        kind = entry.kind
-        if kind in sieve.interest.types and older_name(entry.resource):
-            # What may be left out is found by the name that its type has today.
+        written = entry.resource["resourceType"]
+        if written in types:
+            sieve.add(str(written), entry.resource, entry.full_url)
+        elif (kind := entry.kind) in types:
+            # What may be left out is found by the name that its type has today, as it is written.
             older.append(entry)
-        elif kind in sieve.interest.types:
-            sieve.add(kind, entry.resource, entry.full_url)
         else:
             others.append(kind)
     sieve.count(others)
@@ -173,13 +174,13 @@ def _prefetch_value(value: object, name: str, intake: Intake) -> tuple[list[Entr
     if root.get("resourceType") == "OperationOutcome":
         return [], _outcome(root)
     state = Coverage.SUPPLIED
-    for item in objects(root.get("entry")):
-        inner = as_object(item.get("resource"))
-        if inner.get("resourceType") == "OperationOutcome" and _is_error(inner):
-            state = _outcome(inner)
     entries = [
         entry for item in flatten(value) for entry in read_entries(item, name, intake.problems)
     ]
+    for item in as_list(root.get("entry")):
+        inner = item.get("resource") if isinstance(item, dict) else None
+        if isinstance(inner, dict) and inner.get("resourceType") == "OperationOutcome":
+            state = _outcome(inner) if _is_error(inner) else state
     if has_next(root):
         state = _merged(state, Coverage.TRUNCATED)
     if not entries and state is Coverage.SUPPLIED:

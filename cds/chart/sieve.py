@@ -229,7 +229,9 @@ def _one_for_each(left: list[Left]) -> tuple[list[Left], list[Left]]:
     for item in left:
         if item.kind in MEDICATION_TYPES:
             subject = reference_of(plain(item.resource.get("subject")))
-            first[subject] = min(item, first.get(subject, item), key=_name)
+            least = first.get(subject)
+            if least is None or _name(item) < _name(least):
+                first[subject] = item
     if not first:
         return left, []
     chosen = {id(item) for item in first.values()}

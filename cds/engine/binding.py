@@ -8,7 +8,7 @@ from cds.engine.fact import Bound
 from cds.engine.sheet import Sheet
 from cds.engine.value import Value
 from cds.rulebook.model import FactClause
-from cds.values.truth import Truth, any_of
+from cds.values.truth import Truth
 
 _NO_CLAUSES: Mapping[str, FactClause] = {}
 
@@ -41,7 +41,12 @@ class Scope:
 
     def exists(self, name: str) -> Truth:
         """Yes, no, or unknown: also when nothing was found and nobody answered."""
-        found = any_of(bound.truth for bound in self.bounds(name))
+        found = Truth.NO
+        for bound in self.bounds(name):
+            if bound.truth is Truth.YES:
+                return Truth.YES
+            if bound.truth is Truth.UNKNOWN:
+                found = Truth.UNKNOWN
         if found is Truth.NO and name in self.unanswered:
             return Truth.UNKNOWN
         return found

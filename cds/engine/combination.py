@@ -21,6 +21,9 @@ def combinations(rule: Rule, base: Scope) -> Iterator[Scope]:
     """One scope for each combination of the facts that make one finding each."""
     choices = [base.sets[name] for name in rule.per]
     others = {name: found for name, found in base.sets.items() if name not in rule.per}
+    if all(len(found) == 1 for found in choices):
+        yield one_of(rule, base, tuple(found[0] for found in choices), others)
+        return
     for combination in islice(product(*choices), most_bindings(rule, base)):
         yield one_of(rule, base, combination, others)
 
@@ -39,7 +42,9 @@ def one_of(
 
 def not_judged(rule: Rule, base: Scope) -> tuple[str, ...]:
     """What is to be said of the combinations beyond the most that are judged."""
-    number = prod(len(base.sets[name]) for name in rule.per)
+    number = prod([len(base.sets[name]) for name in rule.per])
+    if number <= _MIN_BINDINGS:
+        return ()
     most = most_bindings(rule, base)
     if number <= most:
         return ()

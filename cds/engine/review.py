@@ -172,7 +172,8 @@ class Evaluator:
             truth = base.exists(name)
             if truth is Truth.NO:
                 return truth
-            found = min(found, truth)
+            if truth is Truth.UNKNOWN:
+                found = truth
         return found
 
     def _bind(self, agenda: Agenda, name: str, base: Scope) -> None:
@@ -185,15 +186,17 @@ class Evaluator:
 
     def _truth(self, agenda: Agenda, base: Scope, scope: Scope) -> Truth:
         """Whether every test holds. A binding that is but possible counts where a test asks."""
-        found = Truth.YES
+        found, test = Truth.YES, self.meanings.expression.test
         for question in agenda.questions:
-            self._prepare(agenda, question.needs, base, scope)
+            if question.needs:
+                self._prepare(agenda, question.needs, base, scope)
             if question.lets and not scope.lets:
                 self._compute(agenda.rule, scope)
-            truth = self.meanings.expression.truth(question.sentence.test, scope)
+            truth = test(question.sentence.test)(scope)
             if truth is Truth.NO:
                 return truth
-            found = min(found, truth)
+            if truth is Truth.UNKNOWN:
+                found = truth
         return found
 
     def _prepare(self, agenda: Agenda, names: tuple[str, ...], base: Scope, scope: Scope) -> None:
