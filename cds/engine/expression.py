@@ -117,9 +117,8 @@ class Expression:
             single = scope.single.get(name)
             if single is not None:
                 return of(scope, single.fact)
-            found = any_of(
-                min(bound.truth, of(scope, bound.fact)) for bound in scope.sets.get(name, ())
-            )
+            bounds = scope.sets.get(name, ())
+            found = any_of([min(bound.truth, of(scope, bound.fact)) for bound in bounds])
             return _or_unanswered(found, name, scope)
 
         return judge

@@ -17,7 +17,7 @@ from cds.engine.sheet import Lexicon, Sheet
 from cds.engine.value import Count, Missing, Value, Words
 from cds.rulebook.model import PSEUDO_CONCEPTS, FactClause, KindDefinition, Profile, Rulebook, Term
 from cds.rulebook.vocabulary import Meaning, meaning_of
-from cds.values.truth import Truth, all_of, any_of, negate
+from cds.values.truth import Truth, all_of, negate
 
 # A clause whose conditions name another fact is asked once for each such fact: of very many
 # entries only so many pairs are looked at, and the rest is no answer.
@@ -190,16 +190,20 @@ class Meanings(Lexicon):
         found = sheet.bound.get(look.number)
         unseen: tuple[str, ...] = ()
         if found is None:
-            candidates, unseen = self.looked_at(clause, sheet)
+            candidates = self._candidates(look, sheet)
+            if clause.where and candidates:
+                candidates, unseen = self._within_bounds(candidates)
             found = tuple(
-                Bound(sheet.judged(fact), truth)
-                for fact in candidates
-                if (truth := self._truth_of(clause, scope, fact)) is not Truth.NO
+                [
+                    Bound(sheet.judged(fact), truth)
+                    for fact in candidates
+                    if (truth := self._truth_of(look, scope, fact)) is not Truth.NO
+                ]
             )
             if not clause.where:
                 sheet.bound[look.number] = found
         scope.sets[clause.name] = found
-        if unseen or not look.answered:
+        if not look.answered or unseen:
             reasons = unseen + self.unanswered(clause, sheet)
             if reasons:
                 scope.unanswered[clause.name] = reasons
@@ -216,9 +220,14 @@ class Meanings(Lexicon):
         self, clause: FactClause, sheet: Sheet
     ) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
         """The facts that a clause is asked of, and what is to be said of those that it is not."""
-        candidates = self._candidates(clause, sheet)
+        candidates = self._candidates(self._looks.get(id(clause)) or self._look(clause), sheet)
+        return self._within_bounds(candidates) if clause.where else (candidates, ())
+
+    @staticmethod
+    def _within_bounds(candidates: tuple[Fact, ...]) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+        """Those that a clause is asked of where it names others; what is said of the rest."""
         room = max(_LEAST_LOOKED_AT, _MOST_PAIRS // (len(candidates) or 1))
-        if not clause.where or len(candidates) <= room:
+        if len(candidates) <= room:
             return candidates, ()
         unseen = f"{len(candidates) - room} of {len(candidates)} entries"
         return candidates[:room], (unseen,)
@@ -228,23 +237,23 @@ class Meanings(Lexicon):
         look = self._looks.get(id(clause)) or self._look(clause)
         found = scope.sheet.passed.get(look.number)
         if found is None:
-            found = self._passed_over(clause, scope)
+            found = self._passed_over(look, scope)
             if not clause.where:
                 scope.sheet.passed[look.number] = found
         return found
 
-    def _passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
+    def _passed_over(self, look: _Look, scope: Scope) -> tuple[Fact, ...]:
         return tuple(
             scope.sheet.judged(fact)
-            for fact in self._candidates(clause, scope.sheet)
-            if self._of_concept(clause, scope, fact) is not Truth.NO
-            and self._truth_of(clause, scope, fact) is Truth.NO
+            for fact in self._candidates(look, scope.sheet)
+            if self._of_concept(look, scope, fact) is not Truth.NO
+            and self._truth_of(look, scope, fact) is Truth.NO
         )
 
-    def _candidates(self, clause: FactClause, sheet: Sheet) -> tuple[Fact, ...]:
+    def _candidates(self, look: _Look, sheet: Sheet) -> tuple[Fact, ...]:
         """The facts that can be of the clause's class; all of the kind unless codes decide."""
-        kind, concepts = clause.kind, clause.concepts
-        if not self.is_listed(clause):
+        kind, concepts = look.clause.kind, look.clause.concepts
+        if not look.listed:
             return sheet.facts(kind)
         if len(concepts) == 1:
             return sheet.of_concept(kind, concepts[0])
@@ -265,22 +274,31 @@ class Meanings(Lexicon):
                 return False
         return True
 
-    def _truth_of(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
+    def _truth_of(self, look: _Look, scope: Scope, fact: Fact) -> Truth:
         """How surely the clause is about the fact."""
-        concept = self._of_concept(clause, scope, fact)
+        concept = self._of_concept(look, scope, fact)
         if concept is Truth.NO:
             return concept
-        return min(concept, self._in_state(clause, scope, fact))
+        return min(concept, self._in_state(look.clause, scope, fact))
 
-    def _of_concept(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
+    def _of_concept(self, look: _Look, scope: Scope, fact: Fact) -> Truth:
+        clause = look.clause
         if not clause.concepts or clause.kind == "patient":
             return Truth.YES
-        found = any_of(self.concept(scope, fact, concept) for concept in clause.concepts)
-        if found is Truth.NO:
+        found = self._any_concept(clause.concepts, scope, fact)
+        if found is Truth.NO or not clause.excluded:
             return found
-        return min(
-            found, negate(any_of(self.concept(scope, fact, word) for word in clause.excluded))
-        )
+        return min(found, negate(self._any_concept(clause.excluded, scope, fact)))
+
+    def _any_concept(self, concepts: tuple[str, ...], scope: Scope, fact: Fact) -> Truth:
+        found = Truth.NO
+        for concept in concepts:
+            truth = self.concept(scope, fact, concept)
+            if truth is Truth.YES:
+                return truth
+            if truth is Truth.UNKNOWN:
+                found = truth
+        return found
 
     def concept(self, scope: Scope, fact: Fact, concept: str) -> Truth:
         """A value set; or a term, where the pack defines the class by more than codes."""
@@ -289,12 +307,15 @@ class Meanings(Lexicon):
         return fact.in_concept(concept)
 
     def _in_state(self, clause: FactClause, scope: Scope, fact: Fact) -> Truth:
-        truth = (
-            any_of(self.is_word(scope, fact, word) for word in clause.terms)
-            if clause.terms
-            else Truth.YES
-        )
-        if truth is Truth.NO:
+        truth = Truth.NO if clause.terms else Truth.YES
+        for word in clause.terms:
+            found = self.is_word(scope, fact, word)
+            if found is Truth.YES:
+                truth = found
+                break
+            if found is Truth.UNKNOWN:
+                truth = found
+        if truth is Truth.NO or not (clause.also or clause.where):
             return truth
         truth = min(truth, all_of(self.is_word(scope, fact, word) for word in clause.also))
         if truth is Truth.NO or not clause.where:
