@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from cds.chart.fields import Json, as_list, reference_of
+from cds.chart.fields import Json, as_list, as_text, reference_of
 from cds.chart.finding import CLASSIFIED_AS
 from cds.chart.lazy import plain
 from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
@@ -37,13 +37,22 @@ _DIAGNOSIS = "Condition"
 
 
 class Left(NamedTuple):
-    """An entry left out, a JSON object of either reader; ``links`` names its elements that link."""
+    """An entry left out, a JSON object of either reader; ``links`` names its elements that link.
+
+    ``holder`` is its fullUrl, or the entry of a Bundle, where that is looked up when asked for.
+    """
 
     kind: str
     resource: Mapping[str, object]
-    url: str
+    holder: str | Mapping[str, object]
     reason: str
     links: frozenset[str] = frozenset()
+
+    @property
+    def url(self) -> str:
+        """Its fullUrl; "" where it has none."""
+        holder = self.holder
+        return holder if isinstance(holder, str) else as_text(holder.get("fullUrl"))
 
 
 def plain_entry(resource: Mapping[str, object], url: str) -> Entry:

@@ -127,10 +127,7 @@ class Sieve:
     def add(self, kind: str, resource: Mapping[str, object], full_url: str) -> bool:
         """Takes a resource of a type that is read; False when it has to be read in full."""
         if kind in self.interest.classified:
-            if self._is_asked(kind, resource):
-                self._kept.append((resource, full_url))
-            else:
-                self._left.append(Left(kind, resource, full_url, UNCLASSIFIED))
+            self.add_classified(kind, resource, full_url)
             return True
         if kind == "Patient":
             self.people += 1
@@ -142,6 +139,16 @@ class Sieve:
         else:
             self._kept.append((resource, full_url))
         return True
+
+    def add_classified(
+        self, kind: str, resource: Mapping[str, object], holder: str | Mapping[str, object]
+    ) -> None:
+        """Takes a resource of a type that is asked for by value set alone; see `Left.holder`."""
+        left = Left(kind, resource, holder, UNCLASSIFIED)
+        if self._is_asked(kind, resource):
+            self._kept.append((resource, left.url))
+        else:
+            self._left.append(left)
 
     def left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
         """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked."""
@@ -282,13 +289,15 @@ def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve |
     if root.get("resourceType") != "Bundle" or "link" in root or not isinstance(items, ARRAYS):
         return None
     sieve = Sieve(interest, exact, asked)
-    types = frozenset(interest.types)
+    types, classified = frozenset(interest.types), interest.classified
     others: list[str] = []
     try:
         for item in cast(Iterable[Any], items):
             resource = item["resource"]
             kind = resource["resourceType"]
-            if kind not in types:
+            if kind in classified:
+                sieve.add_classified(kind, resource, item)
+            elif kind not in types:
                 if kind in RENAMED:
                     return None
                 others.append(kind)
