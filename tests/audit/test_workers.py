@@ -16,7 +16,7 @@ import pytest
 
 from cds.audit.inputs import Record
 from cds.audit.pool import JobError, Lost, Pool
-from cds.audit.spill import Partition, Spill, partitions, rank
+from cds.audit.spill import Spill, partitions, rank
 from cds.audit.work import Patients, halve_patients, lost_patients, lost_records
 from tests.audit.population import WHEN, content, population, run, write_bundles, write_export
 from tests.records import ROOT
@@ -112,9 +112,9 @@ def test_lost_inputs_are_named() -> None:
 def test_patients_of_an_export_are_halved_down_to_one(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "lines", 4)
     for number in range(50):
-        spill.add(f"p{number}".encode(), b"{}")
-    spill.flush()
-    found = partitions([(spill.path, spill.runs)])
+        spill.add(f"Patient/p{number}", b"{}")
+    spill.close()
+    found = partitions(4, [spill.path])
     everyone = [key for part in found for key in part.patients()]
     assert everyone == sorted(everyone, key=lambda key: (rank(key), key))
     assert len(everyone) == 50
@@ -124,7 +124,7 @@ def test_patients_of_an_export_are_halved_down_to_one(tmp_path: Path) -> None:
         item = work.pop(0)
         parts = halve_patients(item)
         work = [*parts, *work]
-        single += [] if parts else [item]
+        single += [] if parts or not item.partition.patients() else [item]
     assert [item.partition.patients() for item in single] == [[key] for key in everyone]
     told = json.loads(lost_patients(single[0]).problems[0])
     assert told["patient"] == everyone[0].decode()
@@ -135,9 +135,9 @@ def test_the_order_of_patients_does_not_depend_on_the_number_of_partitions(tmp_p
     for bits in (4, 7, 11):
         spill = Spill(tmp_path / f"lines-{bits}", bits)
         for number in range(500):
-            spill.add(f"p{number}".encode(), b"{}")
-        spill.flush()
-        found: list[Partition] = partitions([(spill.path, spill.runs)])
+            spill.add(f"Patient/p{number}", b"{}")
+        spill.close()
+        found = partitions(bits, [spill.path])
         orders.append([key for part in found for key in part.patients()])
     assert orders[0] == orders[1] == orders[2]
 
