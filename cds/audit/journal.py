@@ -38,7 +38,7 @@ class Journal(Generic[Record]):
     def __init__(self, path: Path, kind: type[Record]) -> None:
         self.path, self.count = path, 0
         self._decode = msgspec.msgpack.Decoder(kind, dec_hook=_counter).decode
-        self._file: IO[bytes] = path.open("a+b", buffering=0)
+        self._file: IO[bytes] = path.open("ab")
         end = 0
         with path.open("rb") as file:
             while _frame(file) is not None:
@@ -48,7 +48,9 @@ class Journal(Generic[Record]):
     def append(self, record: Record) -> None:
         """Adds a record."""
         data = _encode(record)
-        self._file.write(_HEAD.pack(len(data), zlib.crc32(data)) + data)
+        self._file.write(_HEAD.pack(len(data), zlib.crc32(data)))
+        self._file.write(data)
+        self._file.flush()
         self.count += 1
 
     def read(self) -> Iterator[Record]:

@@ -61,9 +61,9 @@ def audit(paths: list[str], setting: Setting, options: Options) -> int:
     ``InterruptedRun`` after Ctrl-C.
     """
     started = time.monotonic()
-    check_folder(options.out)
     if options.resume and (whole := finished_summary(options.out)) is not None:
         return _tell_whole(whole, setting, options)
+    check_folder(options.out)
     with Output(options.out) as output:
         try:
             text = _audit(paths, setting, options, output)

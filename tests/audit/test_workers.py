@@ -152,9 +152,10 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def started(*args: object) -> subprocess.Popen[bytes]:
+def started(*args: object, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "cds", "audit", *map(str, args), *WHEN],
+        **more,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -193,16 +194,37 @@ def test_a_worker_that_is_killed_changes_no_byte(tmp_path: Path, kind: str) -> N
 
 @pytest.mark.slow
 @needs_proc
-def test_ctrl_c_ends_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_ends_cleanly_and_keeps_what_was_judged(tmp_path: Path) -> None:
     write_bundles(tmp_path / "in", population(250))
+    run(tmp_path / "in", tmp_path / "calm")
     process = started(tmp_path / "in", "--workers", 2, "--out", tmp_path / "out")
     workers = [first_child(process)]
+    journal = tmp_path / "out" / ".audit" / "journal"
+    while journal.stat().st_size < 10_000:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode().strip() == (
+        f"cds: interrupted: what was judged is kept in {tmp_path / 'out'}, and the same call with"
+        " --resume goes on"
+    )
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    run(tmp_path / "in", "--resume", tmp_path / "out")
+    assert content(tmp_path / "out") == content(tmp_path / "calm")
+
+
+@pytest.mark.slow
+@needs_proc
+def test_ctrl_c_before_anything_was_judged_leaves_nothing(tmp_path: Path) -> None:
+    process = started("-", "--out", tmp_path / "out", stdin=subprocess.PIPE)
+    while not (tmp_path / "out").exists() and process.poll() is None:
+        time.sleep(0.002)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.decode().strip() == "cds: interrupted: nothing was written"
     assert not (tmp_path / "out").exists()
-    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
 @pytest.mark.slow
