@@ -104,12 +104,15 @@ def audit(
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option("--format", help="text, or json (the content of summary.json).")
     ] = "text",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an audit into --out that ended early.")
+    ] = False,
 ) -> None:
     """Judge a population: findings, counts of fired, not fired and unknown, problems.
 
     Writes findings.ndjson, summary.json and problems.ndjson into the folder of --out.
     """
-    from cds.audit.output import AuditError
+    from cds.audit.output import AuditError, InterruptedRun
     from cds.audit.run import Options
     from cds.audit.run import audit as run_audit
 
@@ -123,9 +126,13 @@ def audit(
         supplied=frozenset(read_site(config, enable, disable).supplied),
         notes=tuple(notes),
         as_json=format == "json",
+        resume=resume,
+        now=as_of is None,
     )
     try:
         raise typer.Exit(run_audit(inputs, setting, options))
+    except InterruptedRun as error:
+        raise Stop(str(error), 130) from None
     except AuditError as error:
         raise Stop(str(error)) from error
     except KeyboardInterrupt:

@@ -9,9 +9,8 @@ from msgspec.structs import replace
 
 from cds.audit.inputs import Export, ExportFile
 from cds.audit.outcome import Outcome
-from cds.audit.pool import Lost
-from cds.audit.spill import bits_for
-from cds.audit.work import MAX_TOLD_LINES, Part, Sorted
+from cds.audit.sorting import MAX_TOLD_LINES, Part, Sorted
+from cds.audit.spill import BUDGET, bits_for
 from cds.chart.model import Coverage
 from cds.values.problem import Place, Problem, Severity
 
@@ -31,14 +30,21 @@ def read_size(files: Iterable[ExportFile]) -> int:
 
 
 def parts_of(
-    files: list[ExportFile], folder: Path, wanted: frozenset[str], patient: str
+    files: list[ExportFile],
+    folder: Path,
+    wanted: frozenset[str],
+    patient: str = "",
+    budget: int = BUDGET,
 ) -> Iterator[Part]:
-    """The parts that can be sorted by themselves: a gzip file whole, a plain one in pieces."""
+    """The parts that can be sorted by themselves: a gzip file whole, a plain one in pieces.
+
+    They follow from the files alone; ``budget`` is what each may hold in memory.
+    """
     size = read_size(files)
     piece = min(_LARGEST_PART, max(_LEAST_PART, size // 64))
     number = 0
     for file in files:
-        part = Part(file.name, number, folder, bits_for(size), wanted, patient=patient)
+        part = Part(file.name, number, folder, bits_for(size), wanted, 0, None, patient, budget)
         starts = range(0, file.size, piece) if not file.packed else range(1)
         for start in starts or range(1):
             last = file.packed or start + piece >= file.size
@@ -95,15 +101,14 @@ class Sorting:
     def __init__(self, export: Export) -> None:
         self.export = export
         self.failed: set[str] = set()
-        self.found: list[Sorted] = []
         self.outcome = Outcome()
 
-    def add(self, file: ExportFile, results: list[Sorted | Lost]) -> None:
+    def add(self, file: ExportFile, results: list[Sorted]) -> None:
         """The results of a file's parts, in their order."""
         base = good = told = untold = 0
         damage: Problem | None = None
         for result in results:
-            if isinstance(result, Lost):
+            if result.lost:
                 what = "the process that read it died, and died again when it was tried once more"
                 damage = Problem(Place(file.name), what, "a file of NDJSON", "worker")
                 continue
@@ -115,7 +120,6 @@ class Sorting:
             good += result.good
             untold += result.untold
             damage = damage or result.damage
-            self.found.append(result)
             self.outcome.tally.ignored.update(result.ignored)
         untold += max(0, told - MAX_TOLD_LINES)
         if untold:

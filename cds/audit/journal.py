@@ -1,7 +1,7 @@
-"""The journal of a run: what came of each chunk, in order, in one file that only grows.
+"""A journal: records in order in one file that only grows, such as what came of each chunk.
 
-A frame is the length and the CRC-32 of what follows, then an ``Outcome`` in MessagePack. A run that
-was killed leaves whole frames, and at most one that is not: reading ends before it.
+A frame is the length and the CRC-32 of what follows, then a record in MessagePack. A run that was
+killed leaves whole frames, and at most one that is not: reading ends before it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
 import msgspec
 
-from cds.audit.outcome import Outcome
-
 _HEAD = struct.Struct("<QI")
 _encode = msgspec.msgpack.Encoder().encode
+
+Record = TypeVar("Record")
 
 
 def _counter(kind: type, value: Any) -> Any:
@@ -28,36 +28,46 @@ def _counter(kind: type, value: Any) -> Any:
     raise NotImplementedError
 
 
-_decode = msgspec.msgpack.Decoder(Outcome, dec_hook=_counter).decode
+class Journal(Generic[Record]):
+    """The records of one ``kind`` in ``path``, new or as a run that was killed has left it.
 
+    A context manager. ``count`` records are there; what follows them and is not whole is cut off
+    when it is opened. Raises OSError.
+    """
 
-class Journal:
-    """Appends outcomes to ``path``; a context manager. Raises OSError."""
+    def __init__(self, path: Path, kind: type[Record]) -> None:
+        self.path, self.count = path, 0
+        self._decode = msgspec.msgpack.Decoder(kind, dec_hook=_counter).decode
+        self._file: IO[bytes] = path.open("ab")
+        end = 0
+        with path.open("rb") as file:
+            while _frame(file) is not None:
+                self.count, end = self.count + 1, file.tell()
+        self._file.truncate(end)
 
-    def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("ab", buffering=0)
+    def append(self, record: Record) -> None:
+        """Adds a record."""
+        data = _encode(record)
+        self._file.write(_HEAD.pack(len(data), zlib.crc32(data)))
+        self._file.write(data)
+        self._file.flush()
+        self.count += 1
 
-    def append(self, outcome: Outcome) -> None:
-        """Adds what came of the next chunk."""
-        data = _encode(outcome)
-        self._file.write(_HEAD.pack(len(data), zlib.crc32(data)) + data)
+    def read(self) -> Iterator[Record]:
+        """The records, one at a time."""
+        with self.path.open("rb") as file:
+            while (data := _frame(file)) is not None:
+                yield self._decode(data)
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Journal[Record]:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
 
-def read_outcomes(path: Path) -> Iterator[Outcome]:
-    """The outcomes in the journal, one at a time, up to the first that is not whole."""
-    with path.open("rb") as file:
-        while (data := _frame(file)) is not None:
-            yield _decode(data)
-
-
 def _frame(file: IO[bytes]) -> bytes | None:
-    """The content of the next frame; None at the end, or where it is damaged."""
+    """The content of the next frame; None at the end, or where it is not whole."""
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         return None

@@ -7,6 +7,7 @@ of a start of the interpreter; elsewhere they are spawned and get their jobs pic
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import signal
@@ -22,6 +23,7 @@ import msgspec
 Job = Callable[[Any], Any]
 Halve = Callable[[Any], "Sequence[Any]"]
 _TRIES = 2
+_PR_SET_PDEATHSIG = 1
 _METHOD = "fork" if sys.platform == "linux" else "spawn"
 
 
@@ -200,6 +202,14 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _die_with_parent() -> None:
+    """Asks Linux to end this process when its parent ends; elsewhere its link tells it, later."""
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class _Died:
     """The process ended without an answer."""
 
@@ -212,6 +222,7 @@ def _serve(link: Connection, jobs: Mapping[str, Job], others: Sequence[Connectio
     """A worker's life: takes jobs until the link closes. It leaves Ctrl-C to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
     # Ends of pipes that a fork inherits: held open here, they would hide that the parent is gone.
     for other in others:
         other.close()

@@ -44,6 +44,11 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
+    def skip(self, size: int) -> None:
+        """Tells of bytes that a run before this one has done."""
+        if self._progress is not None:
+            self._progress.update(self._task, advance=size)
+
     def advance(self, size: int, patients: int = 0) -> None:
         """Tells of bytes and patients that are done."""
         if self._progress is None:

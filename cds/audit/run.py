@@ -1,97 +1,155 @@
-"""An audit from its inputs to its files: what is given to workers, in which order it comes out.
+"""An audit from its inputs to its files: begun, resumed, finished.
 
-The files hold the same bytes whatever the number of workers: chunks follow from the inputs alone,
-and their results are written in the order of the inputs; patients of an export in the order of a
-digest of their ids (``cds.audit.spill.rank``), whatever the order and number of its files.
+The files hold the same bytes whatever the number of workers, and however often the run was killed
+and resumed: chunks follow from the inputs alone (``cds.audit.course``), what comes of each goes to
+a journal in their order, and the files are made of that.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from cds.audit.course import Course
 from cds.audit.derived import Wanted, derive
-from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
-from cds.audit.inputs import Export, Gathered, Record, gather
-from cds.audit.journal import Journal, read_outcomes
+from cds.audit.export import needed
+from cds.audit.inputs import Export, Gathered, gather
+from cds.audit.journal import Journal
 from cds.audit.outcome import Outcome
-from cds.audit.output import AuditError, Output, check_folder
-from cds.audit.pool import Job, JobError, Lost, Pool
-from cds.audit.progress import Bar
+from cds.audit.output import AuditError, InterruptedRun, Output, check_folder, finished_summary
+from cds.audit.plan import differences, plan_of, read_plan, sources, write_plan
+from cds.audit.pool import Job, JobError, Pool
 from cds.audit.report import print_summary
 from cds.audit.results import write_lines, write_summary
-from cds.audit.spill import partitions
-from cds.audit.work import (
-    Part,
-    Patients,
-    halve_patients,
-    halve_records,
-    judge_patients,
-    judge_records,
-    lost_patients,
-    lost_records,
-    shelf_path,
-    sort_part,
-    spill_path,
-)
+from cds.audit.sorting import sort_part
+from cds.audit.work import judge_patients, judge_records
 from cds.cards.judge import Setting, read_input
 from cds.engine.needs import resource_types
 from cds.engine.review import evaluator
-from cds.values.problem import Severity
 
 DONE, FAILED = 0, 1
-_CHUNK_BYTES, _CHUNK_RECORDS = 1024 * 1024, 16
 
 
 class Options(msgspec.Struct, frozen=True):
-    """How to run, beside what to judge by. ``supplied``: types that exports here always hold."""
+    """How to run, beside what to judge by. ``supplied``: types that exports here always hold.
+
+    ``resume`` goes on with a run that ended early; ``now`` says that nobody asked for the instant
+    judged for, so that a resumed run keeps its own.
+    """
 
     out: Path
     workers: int = 1
     supplied: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     as_json: bool = False
+    resume: bool = False
+    now: bool = False
+
+
+_OF_THE_RUN_ALONE = frozenset({"out", "workers", "notes", "as_json", "resume", "now"})
+"""Options that change no result: a run may be resumed with others."""
 
 
 def audit(paths: list[str], setting: Setting, options: Options) -> int:
     """Judges everything that the paths name and writes the files; the exit code.
 
-    Raises ``AuditError`` when there is nothing to judge or the files cannot be written.
+    Raises ``AuditError`` when there is nothing to judge or the files cannot be written, and
+    ``InterruptedRun`` after Ctrl-C.
     """
     started = time.monotonic()
+    if options.resume and (whole := finished_summary(options.out)) is not None:
+        return _tell_whole(whole, setting, options)
     check_folder(options.out)
+    with Output(options.out) as output:
+        try:
+            text = _audit(paths, setting, options, output)
+        except KeyboardInterrupt:
+            raise InterruptedRun(f"interrupted: {_kept(output)}") from None
+        except (JobError, OSError) as error:
+            raise AuditError(f"the audit cannot go on: {error}; {_kept(output)}") from error
+    print_summary(text, options, time.monotonic() - started)
+    return _exit_code(text)
+
+
+def _kept(output: Output) -> str:
+    if not output.keep:
+        return "nothing was written"
+    return f"what was judged is kept in {output.folder}, and the same call with --resume goes on"
+
+
+def _audit(paths: list[str], setting: Setting, options: Options, output: Output) -> bytes:
+    """The content of ``summary.json``, when all files have their place."""
+    there = read_plan(output.scratch)
+    if there is None:
+        output.clear()
+        if output.holds_more():
+            accepted = "accepted: a folder that is empty or not there yet"
+            raise AuditError(f"--out: {output.folder} is not empty; {accepted}")
+    else:
+        output.keep = True
+        if not options.resume:
+            raise AuditError(
+                f"--out: {output.folder} holds an audit that was interrupted; accepted: the same"
+                " call with --resume, which goes on with it, or another folder"
+            )
+        if options.now:
+            setting = replace(setting, as_of=there.as_of.astimezone(setting.zone))
     gathered = gather(paths)
     if not gathered.items:
         told = "; ".join(problem.render() for _, problem in gathered.problems)
         raise AuditError(f"no input found: {told or 'accepted: files, folders, globs or -'}")
+    changing = [
+        (f"--{name}", getattr(options, name))
+        for name in options.__struct_fields__
+        if name not in _OF_THE_RUN_ALONE
+    ]
+    plan = plan_of(setting, changing)
+    if there is None:
+        write_plan(output.scratch, plan, sources(gathered))
+    elif found := differences(output.scratch, there, plan, sources(gathered)):
+        raise AuditError(
+            f"--resume: the audit in {output.folder} was about something else: {'; '.join(found)};"
+            " accepted: the same call on the same inputs, or another folder"
+        )
+    with Journal(output.scratch / "journal", Outcome) as journal:
+        _judge(gathered, setting, options, output, journal)
+        return _write_files(gathered, setting, output, journal)
+
+
+def _judge(
+    gathered: Gathered,
+    setting: Setting,
+    options: Options,
+    output: Output,
+    journal: Journal[Outcome],
+) -> None:
+    """Everything that is not in the journal yet."""
     # Compiled before the workers are forked, so that they have it.
     evaluator(setting.rulebook)
     read_input(b"", "", setting)
     jobs: dict[str, Job] = {
         "records": partial(judge_records, setting),
-        "sort": partial(sort_part, setting),
+        "sort": sort_part,
         "patients": partial(judge_patients, setting),
     }
-    try:
-        with Output(options.out) as output:
-            journal = output.scratch / "journal"
-            with Journal(journal) as written, Pool(jobs, options.workers) as pool:
-                _Run(setting, options, output.scratch, written, pool).all(gathered)
-            tally = write_lines(read_outcomes(journal), output.results)
-            inputs = _counts(gathered, frozenset(resource_types(setting.rulebook, setting.hook)))
-            summary, text = write_summary(tally, setting, inputs, output.results)
-            derive(output.results, summary, Wanted(setting))
-            output.finish()
-    except (JobError, OSError) as error:
-        raise AuditError(f"the audit cannot go on: {error}") from error
-    print_summary(text, options, time.monotonic() - started)
-    return FAILED if tally.unreadable or tally.undecided_by_engines else DONE
+    with Pool(jobs, options.workers) as pool:
+        Course(setting, options.supplied, output, journal, pool).run(gathered)
+
+
+def _write_files(
+    gathered: Gathered, setting: Setting, output: Output, journal: Journal[Outcome]
+) -> bytes:
+    output.clear_results()
+    tally = write_lines(journal.read(), output.results)
+    inputs = _counts(gathered, frozenset(resource_types(setting.rulebook, setting.hook)))
+    summary, text = write_summary(tally, setting, inputs, output.results)
+    derive(output.results, summary, Wanted(setting))
+    output.finish()
+    return text
 
 
 def _counts(gathered: Gathered, wanted: frozenset[str]) -> dict[str, int]:
@@ -105,114 +163,44 @@ def _counts(gathered: Gathered, wanted: frozenset[str]) -> dict[str, int]:
     }
 
 
-class _Run(msgspec.Struct):
-    """One audit while it runs."""
+class _Counts(msgspec.Struct):
+    """What of a summary says how a run ended, and what it was about."""
 
-    setting: Setting
-    options: Options
-    scratch: Path
-    journal: Journal
-    pool: Pool
-    wanted: frozenset[str] = frozenset()
-
-    def all(self, gathered: Gathered) -> None:
-        """Judges everything; what came of it stands in the journal."""
-        self.wanted = frozenset(resource_types(self.setting.rulebook, self.setting.hook))
-        self._tell_gathered(gathered)
-        with Bar(sum(self._size(item) for item in gathered.items)) as bar:
-            for is_export, items in groupby(gathered.items, lambda item: isinstance(item, Export)):
-                if is_export:
-                    for item in items:
-                        assert isinstance(item, Export)
-                        self._export(item, bar)
-                else:
-                    self._records((item for item in items if isinstance(item, Record)), bar)
-
-    def _size(self, item: Record | Export) -> int:
-        if isinstance(item, Record):
-            return item.size
-        # Once for sorting, once for judging.
-        return 2 * read_size(needed(item, self.wanted))
-
-    def _tell_gathered(self, gathered: Gathered) -> None:
-        outcome = Outcome()
-        for name, problem in gathered.problems:
-            outcome.tell(problem, name)
-            if problem.severity is Severity.ERROR:
-                outcome.tally.inputs += 1
-                outcome.tally.unreadable += 1
-        self.journal.append(outcome)
-
-    # -- records ----------------------------------------------------------------------------------
-
-    def _records(self, records: Iterable[Record], bar: Bar) -> None:
-        sizes: list[int] = []
-        chunks = _chunks(records, sizes)
-        for number, results in enumerate(self.pool.run("records", chunks, halve_records)):
-            chunk = Outcome()
-            for result in results:
-                chunk.merge(lost_records(result.item) if isinstance(result, Lost) else result)
-            self.journal.append(chunk)
-            bar.advance(sizes[number], chunk.tally.judged)
-
-    # -- an export --------------------------------------------------------------------------------
-
-    def _export(self, export: Export, bar: Bar) -> None:
-        sorting = self._sorted(export, bar)
-        states = states_of(export, self.wanted, sorting.failed, self.options.supplied)
-        self.journal.append(sorting.outcome)
-        spilled = [(spill_path(item.part), item.runs) for item in sorting.found]
-        shelves = tuple(path for item in sorting.found if (path := shelf_path(item.part)).exists())
-        parts = partitions(spilled)
-        share = self._size(export) // 2 // max(1, len(parts))
-        work = (Patients(export.name, part, states, shelves) for part in parts)
-        for results in self.pool.run("patients", work, halve_patients):
-            chunk = Outcome()
-            for result in results:
-                chunk.merge(lost_patients(result.item) if isinstance(result, Lost) else result)
-            self.journal.append(chunk)
-            bar.advance(share, chunk.tally.judged)
-        for item in sorting.found:
-            for path in (spill_path(item.part), shelf_path(item.part)):
-                path.unlink(missing_ok=True)
-
-    def _sorted(self, export: Export, bar: Bar) -> Sorting:
-        """The export's lines by patient, on disk."""
-        sorting = Sorting(export)
-        if export.manifest is not None:
-            for problem in export.manifest.problems():
-                sorting.outcome.tell(problem, export.name)
-        for kind, problem in missing_files(export, self.wanted):
-            sorting.miss(kind, problem)
-        files = needed(export, self.wanted)
-        patient = self.setting.patient.removeprefix("Patient/")
-        parts = list(parts_of(files, self.scratch, self.wanted, patient))
-        share = self._size(export) // 2 // max(1, len(parts))
-        results: dict[str, list[Any]] = {}
-        for part, found in zip(parts, self.pool.run("sort", parts, _whole), strict=True):
-            results.setdefault(part.name, []).extend(found)
-            bar.advance(share)
-        for file in files:
-            sorting.add(file, results.get(file.name, []))
-        return sorting
+    rulebook: str
+    hook: str
+    asOf: str  # noqa: N815 - the name in the file
+    timezone: str
+    inputs: dict[str, int]
+    problems: dict[str, dict[str, int]]
 
 
-def _whole(_: Part) -> list[Part]:
-    """A part is not halved: what its reader died of is one line, and no one knows which."""
-    return []
+def _exit_code(summary: bytes) -> int:
+    """1 where something could not be read, an engine failed, or two of them disagree."""
+    found = msgspec.json.decode(summary, type=_Counts)
+    engines = any(found.problems.get(kind, {}).get("error") for kind in ("engine", "disagreement"))
+    return FAILED if found.inputs["unreadable"] or engines else DONE
 
 
-def _chunks(records: Iterable[Record], sizes: list[int]) -> Iterator[tuple[Record, ...]]:
-    """Records together that make about a MiB; the size of each chunk is added to ``sizes``."""
-    chunk: list[Record] = []
-    size = 0
-    for record in records:
-        chunk.append(record)
-        size += record.size * (8 if record.name.endswith(".gz") else 1)
-        if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_RECORDS:
-            sizes.append(sum(item.size for item in chunk))
-            yield tuple(chunk)
-            chunk, size = [], 0
-    if chunk:
-        sizes.append(sum(item.size for item in chunk))
-        yield tuple(chunk)
+def _tell_whole(summary: bytes, setting: Setting, options: Options) -> int:
+    """The exit code of an audit that is whole already: its summary is told again."""
+    try:
+        there = msgspec.json.decode(summary, type=_Counts)
+    except msgspec.MsgspecError as error:
+        what = f"--out: {options.out} holds a summary.json that no audit of this version wrote"
+        raise AuditError(what) from error
+    moment = setting.as_of.astimezone(setting.zone).isoformat()
+    pairs = {
+        "rulebook": (there.rulebook, setting.rulebook.digest),
+        "--hook": (there.hook, setting.hook),
+        "--timezone": (there.timezone, setting.zone.key),
+        "--as-of": (there.asOf, there.asOf if options.now else moment),
+    }
+    told = [f"{name} was '{a}' and is '{b}'" for name, (a, b) in pairs.items() if a != b]
+    if told:
+        raise AuditError(
+            f"--resume: the audit in {options.out} is whole, and was about something else:"
+            f" {'; '.join(told)}; accepted: another folder"
+        )
+    note = f"the audit in {options.out} was whole already: nothing was judged again"
+    print_summary(summary, replace(options, notes=(*options.notes, note)), 0.0)
+    return _exit_code(summary)

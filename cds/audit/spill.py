@@ -1,7 +1,9 @@
 """Lines of an export by patient, on disk: written once by each reader, read back by partition.
 
-One file a reader, with an index of where each partition's runs stand in it, so that there are as
-many files as readers whatever the number of partitions, and memory does not grow with the export.
+A reader writes one file of runs, each sorted by rank and patient, and when it is done an index of
+where each partition's piece of each run stands. So there are as many files as readers whatever
+the number of partitions, memory does not grow with the export, and a file without an index is not
+whole.
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
-_BUDGET = 8 * 1024 * 1024
+BUDGET = 8 * 1024 * 1024
+"""Bytes of lines that a reader holds before it writes them."""
+_WHOLE = 16 * 1024 * 1024
 _BITS = 32
-
-Runs = dict[int, "array[int]"]
-"""By partition: offset and length of each of its runs, one after the other."""
+_WIDTH = 8
+_PREFIX = "Patient/"
 
 
 def rank(key: bytes) -> int:
@@ -25,56 +29,106 @@ def rank(key: bytes) -> int:
     return zlib.crc32(key)
 
 
+def index_path(path: Path) -> Path:
+    """Where the index of a spill stands."""
+    return path.with_name(f"{path.name}.index")
+
+
 class Spill(msgspec.Struct):
-    """Writes keyed lines to ``path`` in runs by partition; ``runs`` says where each stands."""
+    """Writes lines by patient to ``path``, about ``budget`` bytes in memory; `close` ends it.
+
+    ``held`` has the lines not written yet by whose they are: ``Patient/<id>`` or ``urn:…``, without
+    tab or line end. Whoever adds lines tells `grow` of their bytes. Methods raise OSError.
+    """
 
     path: Path
     bits: int
-    runs: Runs = msgspec.field(default_factory=dict)
-    _held: dict[int, list[bytes]] = msgspec.field(default_factory=dict)
+    budget: int = BUDGET
+    held: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
     _size: int = 0
-    _place: int = 0
+    _pieces: dict[int, array[int]] = msgspec.field(default_factory=dict)
+    _file: IO[bytes] | None = None
 
-    def add(self, key: bytes, line: bytes) -> None:
-        """Keeps a line for a patient. ``key`` has no tab or line end, ``line`` no line end."""
-        held = self._held.setdefault(zlib.crc32(key) >> (_BITS - self.bits), [])
-        held += (key, b"\t", line, b"\n")
-        self._size += len(line)
-        if self._size > _BUDGET:
-            self.flush()
+    def add(self, owner: str, line: bytes) -> None:
+        """Keeps a line, which has no line end."""
+        self.held.setdefault(owner, []).append(line)
 
-    def flush(self) -> None:
-        """Writes what is held. Raises OSError when it cannot."""
-        if not self._held:
+    def grow(self, size: int) -> None:
+        """Writes what is held if with so many bytes more there is enough of it."""
+        self._size += size
+        if self._size > self.budget:
+            self._flush()
+
+    def close(self) -> None:
+        """Writes the rest, and the index."""
+        self._flush()
+        if self._file is None:
             return
-        with self.path.open("ab") as file:
-            for partition in sorted(self._held):
-                data = b"".join(self._held[partition])
-                file.write(data)
-                places = self.runs.setdefault(partition, array("Q"))
-                places.extend((self._place, len(data)))
-                self._place += len(data)
-        self._held.clear()
+        self._file.close()
+        numbers = range(1 << self.bits)
+        starts = array("Q", [0])
+        for number in numbers:
+            starts.append(starts[-1] + len(self._pieces.get(number, ())))
+        with index_path(self.path).open("wb") as file:
+            file.write(starts.tobytes())
+            file.writelines(self._pieces[number].tobytes() for number in sorted(self._pieces))
+
+    def _flush(self) -> None:
+        if self._file is None:
+            self._file = self.path.open("wb")
+        keys = [(owner.removeprefix(_PREFIX).encode(), lines) for owner, lines in self.held.items()]
+        ranked = sorted((rank(key), key, lines) for key, lines in keys)
+        place = self._file.tell()
+        for order, key, lines in ranked:
+            body = b"\n".join(lines)
+            length = self._file.write(b"%b\t%d\n%b\n" % (key, len(body), body))
+            pieces = self._pieces.setdefault(order >> (_BITS - self.bits), array("Q"))
+            if pieces and pieces[-2] + pieces[-1] == place:
+                pieces[-1] += length
+            else:
+                pieces.extend((place, length))
+            place += length
+        self.held.clear()
         self._size = 0
 
 
-class Partition(msgspec.Struct, frozen=True):
-    """Where the lines of some patients stand; ``only`` narrows it to those keys (None: all)."""
+class Stored(msgspec.Struct, frozen=True):
+    """Where some lines of a patient stand: in which spill, from where, how many bytes."""
 
-    runs: tuple[tuple[Path, array[int]], ...]
+    path: Path
+    offset: int
+    length: int
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """The patients of one ``number`` in some spills; ``only`` narrows it to those keys."""
+
+    number: int
+    bits: int
+    paths: tuple[Path, ...]
     only: tuple[bytes, ...] | None = None
 
-    def groups(self) -> list[tuple[bytes, list[bytes]]]:
-        """Each patient's key and lines, by rank. Raises OSError."""
-        found: dict[bytes, list[bytes]] = {}
-        for key, line in self._lines():
-            found.setdefault(key, []).append(line)
-        chosen = found if self.only is None else set(self.only) & set(found)
-        return [(key, found[key]) for key in sorted(chosen, key=_order)]
+    def groups(self, largest: int = 1 << 62) -> Iterator[tuple[bytes, list[bytes] | None]]:
+        """Each patient's key and lines, by rank; None for more than ``largest`` bytes of lines.
+
+        A small partition is read at once, of a large one a patient after the other. Raises OSError.
+        """
+        places = {path: self._pieces(path) for path in self.paths}
+        size = sum(sum(pieces[1::2]) for pieces in places.values())
+        found = _read(places) if size <= _WHOLE else _found(places)
+        for key in self._chosen(found):
+            parts = found[key]
+            if (
+                sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
+                > largest
+            ):
+                yield key, None
+            else:
+                yield key, b"\n".join(map(_body, parts)).split(b"\n")
 
     def patients(self) -> list[bytes]:
         """The patients' keys, by rank. Raises OSError."""
-        return [key for key, _ in self.groups()]
+        return self._chosen(_found({path: self._pieces(path) for path in self.paths}))
 
     def halves(self) -> tuple[Partition, Partition] | None:
         """The patients in two; None when there is one only."""
@@ -83,30 +137,71 @@ class Partition(msgspec.Struct, frozen=True):
         if not middle:
             return None
         first, second = tuple(keys[:middle]), tuple(keys[middle:])
-        return Partition(self.runs, first), Partition(self.runs, second)
+        make = msgspec.structs.replace
+        return make(self, only=first), make(self, only=second)
 
-    def _lines(self) -> Iterator[tuple[bytes, bytes]]:
-        for path, runs in self.runs:
-            with path.open("rb") as file:
-                for offset, length in zip(runs[::2], runs[1::2], strict=True):
-                    file.seek(offset)
-                    for line in file.read(length).split(b"\n"):
-                        key, tab, rest = line.partition(b"\t")
-                        if tab:
-                            yield key, rest
+    def _chosen(self, found: Iterable[bytes]) -> list[bytes]:
+        chosen = found if self.only is None else set(self.only) & set(found)
+        return sorted(chosen, key=lambda key: (rank(key), key))
+
+    def _pieces(self, path: Path) -> array[int]:
+        """Offset and length of each of the partition's pieces in a spill."""
+        pieces = array("Q")
+        with index_path(path).open("rb") as file:
+            file.seek(self.number * _WIDTH)
+            bounds = array("Q", file.read(2 * _WIDTH))
+            file.seek(((1 << self.bits) + 1 + bounds[0]) * _WIDTH)
+            pieces.frombytes(file.read((bounds[1] - bounds[0]) * _WIDTH))
+        return pieces
 
 
-def _order(key: bytes) -> tuple[int, bytes]:
-    return rank(key), key
+def _body(part: bytes | Stored) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    with part.path.open("rb") as file:
+        file.seek(part.offset)
+        return file.read(part.length)
 
 
-def partitions(spilled: Iterable[tuple[Path, Runs]]) -> list[Partition]:
-    """The partitions of several spills together, in order."""
-    found: dict[int, list[tuple[Path, array[int]]]] = {}
-    for path, runs in spilled:
-        for number, places in runs.items():
-            found.setdefault(number, []).append((path, places))
-    return [Partition(tuple(found[number])) for number in sorted(found)]
+def _read(places: dict[Path, array[int]]) -> dict[bytes, list[bytes | Stored]]:
+    """The lines of each patient, read."""
+    found: dict[bytes, list[bytes | Stored]] = {}
+    for path, pieces in places.items():
+        with path.open("rb") as file:
+            for offset, length in zip(pieces[::2], pieces[1::2], strict=True):
+                file.seek(offset)
+                data = file.read(length)
+                place = 0
+                while place < length:
+                    end = data.index(b"\n", place)
+                    key, _, size = data[place:end].partition(b"\t")
+                    place = end + 1 + int(size)
+                    found.setdefault(key, []).append(data[end + 1 : place])
+                    place += 1
+    return found
+
+
+def _found(places: dict[Path, array[int]]) -> dict[bytes, list[bytes | Stored]]:
+    """Where the lines of each patient stand."""
+    found: dict[bytes, list[bytes | Stored]] = {}
+    for path, pieces in places.items():
+        with path.open("rb") as file:
+            for offset, length in zip(pieces[::2], pieces[1::2], strict=True):
+                place = offset
+                while place < offset + length:
+                    file.seek(place)
+                    head = file.readline()
+                    key, _, size = head.partition(b"\t")
+                    place += len(head)
+                    found.setdefault(key, []).append(Stored(path, place, int(size)))
+                    place += int(size) + 1
+    return found
+
+
+def partitions(bits: int, paths: Iterable[Path]) -> list[Partition]:
+    """All partitions of some spills, those without a patient too, in order."""
+    there = tuple(paths)
+    return [Partition(number, bits, there) for number in range(1 << bits)]
 
 
 def bits_for(size: int) -> int:

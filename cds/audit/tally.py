@@ -88,11 +88,6 @@ class Tally(msgspec.Struct):
     def add_problem(self, problem: Problem) -> None:
         self.problems[problem.kind, problem.severity.value] += 1
 
-    @property
-    def undecided_by_engines(self) -> bool:
-        """Whether an engine failed for somebody, or two of them disagree."""
-        return any(self.problems[kind, "error"] for kind in ("engine", "disagreement"))
-
     def merge(self, other: Tally) -> None:
         """Adds the counts of a later chunk."""
         for name in self.__struct_fields__:

@@ -29,9 +29,6 @@ _GROUPS: Mapping[str, str] = {
 }
 
 
-LEFT_TYPES = frozenset({*_GROUPS, *CLASSIFIED_AS})
-"""The types of which an entry can be left out, so that it may be kin of one that is not."""
-
 # What an order was for is kin of the order, though the order is none of the diagnosis.
 _DIAGNOSIS = "Condition"
 
@@ -67,11 +64,11 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
 
     Kin of kin is kin.
     """
-    keys = grouped_keys(kept)
+    keys = _grouped_keys(kept)
     reached = _reached(keys, left)
     called: dict[tuple[str, str], list[int]] = {}
     for place, item in enumerate(left):
-        group = group_of(item.kind)
+        group = _group_of(item.kind)
         if group in reached:
             for name in _names(item):
                 called.setdefault((group, name), []).append(place)
@@ -86,7 +83,7 @@ def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[
                 item = left[place]
                 entry = plain_entry(item.resource, item.url)
                 found.append(entry)
-                wanted += [(group_of(item.kind), key) for key in _keys(entry.resource, item.url)]
+                wanted += [(_group_of(item.kind), key) for key in _keys(entry.resource, item.url)]
     return found, [item for place, item in enumerate(left) if place not in chosen]
 
 
@@ -105,17 +102,17 @@ def _reached(keys: Mapping[str, set[str]], left: list[Left]) -> frozenset[str]:
     return frozenset(found)
 
 
-def grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:
+def _grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:
     """By group, what the entries are called, refer to and are identified by."""
     keys: dict[str, set[str]] = {}
     for entry in kept:
-        keys.setdefault(group_of(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
+        keys.setdefault(_group_of(entry.kind), set()).update(_keys(entry.resource, entry.full_url))
         if entry.kind in MEDICATION_TYPES and (named := diagnoses_of(entry.resource)):
             keys.setdefault(_DIAGNOSIS, set()).update(named)
     return keys
 
 
-def group_of(kind: str) -> str:
+def _group_of(kind: str) -> str:
     """What an entry can be kin of: entries of the same group, and of no other."""
     return _GROUPS.get(kind, kind)
 

@@ -16,7 +16,7 @@ import pytest
 
 from cds.audit.inputs import Record
 from cds.audit.pool import JobError, Lost, Pool
-from cds.audit.spill import Partition, Spill, partitions, rank
+from cds.audit.spill import Spill, partitions, rank
 from cds.audit.work import Patients, halve_patients, lost_patients, lost_records
 from tests.audit.population import WHEN, content, population, run, write_bundles, write_export
 from tests.records import ROOT
@@ -112,9 +112,9 @@ def test_lost_inputs_are_named() -> None:
 def test_patients_of_an_export_are_halved_down_to_one(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "lines", 4)
     for number in range(50):
-        spill.add(f"p{number}".encode(), b"{}")
-    spill.flush()
-    found = partitions([(spill.path, spill.runs)])
+        spill.add(f"Patient/p{number}", b"{}")
+    spill.close()
+    found = partitions(4, [spill.path])
     everyone = [key for part in found for key in part.patients()]
     assert everyone == sorted(everyone, key=lambda key: (rank(key), key))
     assert len(everyone) == 50
@@ -124,7 +124,7 @@ def test_patients_of_an_export_are_halved_down_to_one(tmp_path: Path) -> None:
         item = work.pop(0)
         parts = halve_patients(item)
         work = [*parts, *work]
-        single += [] if parts else [item]
+        single += [] if parts or not item.partition.patients() else [item]
     assert [item.partition.patients() for item in single] == [[key] for key in everyone]
     told = json.loads(lost_patients(single[0]).problems[0])
     assert told["patient"] == everyone[0].decode()
@@ -135,9 +135,9 @@ def test_the_order_of_patients_does_not_depend_on_the_number_of_partitions(tmp_p
     for bits in (4, 7, 11):
         spill = Spill(tmp_path / f"lines-{bits}", bits)
         for number in range(500):
-            spill.add(f"p{number}".encode(), b"{}")
-        spill.flush()
-        found: list[Partition] = partitions([(spill.path, spill.runs)])
+            spill.add(f"Patient/p{number}", b"{}")
+        spill.close()
+        found = partitions(bits, [spill.path])
         orders.append([key for part in found for key in part.patients()])
     assert orders[0] == orders[1] == orders[2]
 
@@ -152,9 +152,10 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def started(*args: object) -> subprocess.Popen[bytes]:
+def started(*args: object, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "cds", "audit", *map(str, args), *WHEN],
+        **more,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -193,16 +194,37 @@ def test_a_worker_that_is_killed_changes_no_byte(tmp_path: Path, kind: str) -> N
 
 @pytest.mark.slow
 @needs_proc
-def test_ctrl_c_ends_cleanly_and_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_ends_cleanly_and_keeps_what_was_judged(tmp_path: Path) -> None:
     write_bundles(tmp_path / "in", population(250))
+    run(tmp_path / "in", tmp_path / "calm")
     process = started(tmp_path / "in", "--workers", 2, "--out", tmp_path / "out")
     workers = [first_child(process)]
+    journal = tmp_path / "out" / ".audit" / "journal"
+    while journal.stat().st_size < 10_000:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode().strip() == (
+        f"cds: interrupted: what was judged is kept in {tmp_path / 'out'}, and the same call with"
+        " --resume goes on"
+    )
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    run(tmp_path / "in", "--resume", tmp_path / "out")
+    assert content(tmp_path / "out") == content(tmp_path / "calm")
+
+
+@pytest.mark.slow
+@needs_proc
+def test_ctrl_c_before_anything_was_judged_leaves_nothing(tmp_path: Path) -> None:
+    process = started("-", "--out", tmp_path / "out", stdin=subprocess.PIPE)
+    while not (tmp_path / "out").exists() and process.poll() is None:
+        time.sleep(0.002)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.decode().strip() == "cds: interrupted: nothing was written"
     assert not (tmp_path / "out").exists()
-    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
 @pytest.mark.slow

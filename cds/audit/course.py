@@ -1,0 +1,203 @@
+"""The course of a run: what is given to workers, and in which order it comes to the journal.
+
+One record of the journal for the inputs together, one for each chunk of records, and for an export
+one for its sorting and one for each of its partitions. How many there are follows from the inputs
+alone, so a run that is resumed knows by their number where it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
+from cds.audit.inputs import Export, ExportFile, Gathered, Record
+from cds.audit.journal import Journal
+from cds.audit.outcome import Outcome
+from cds.audit.output import Output
+from cds.audit.pool import Lost, Pool
+from cds.audit.progress import Bar
+from cds.audit.sorting import Part, Sorted, shelf_path, spill_path
+from cds.audit.spill import bits_for, partitions
+from cds.audit.work import (
+    Patients,
+    halve_patients,
+    halve_records,
+    lost_patients,
+    lost_records,
+)
+from cds.cards.judge import Setting
+from cds.engine.needs import resource_types
+from cds.values.problem import Severity
+
+_CHUNK_BYTES, _CHUNK_RECORDS = 1024 * 1024, 16
+
+
+class Course(msgspec.Struct):
+    """Judges what the journal does not hold yet."""
+
+    setting: Setting
+    supplied: frozenset[str]
+    output: Output
+    journal: Journal[Outcome]
+    pool: Pool
+    wanted: frozenset[str] = frozenset()
+    done: int = 0
+    exports: int = 0
+
+    def run(self, gathered: Gathered) -> None:
+        """Judges everything; what came of it stands in the journal. Raises OSError, JobError."""
+        self.wanted = frozenset(resource_types(self.setting.rulebook, self.setting.hook))
+        self.done = self.journal.count
+        if not self._is_done():
+            self.journal.append(_told(gathered))
+        with Bar(sum(self._size(item) for item in gathered.items)) as bar:
+            for is_export, items in groupby(gathered.items, lambda item: isinstance(item, Export)):
+                if not is_export:
+                    self._records((item for item in items if isinstance(item, Record)), bar)
+                    continue
+                for item in items:
+                    assert isinstance(item, Export)
+                    self._export(item, bar)
+
+    def _is_done(self, count: int = 1) -> bool:
+        """Whether the next steps are in the journal already; they are then counted off."""
+        found = self.done >= count
+        self.done -= count if found else 0
+        return found
+
+    def _append(self, outcome: Outcome) -> None:
+        self.journal.append(outcome)
+        self.output.keep = True
+
+    def _size(self, item: Record | Export) -> int:
+        if isinstance(item, Record):
+            return item.size
+        # Once for sorting, once for judging.
+        return 2 * read_size(needed(item, self.wanted))
+
+    # -- records ----------------------------------------------------------------------------------
+
+    def _records(self, records: Iterable[Record], bar: Bar) -> None:
+        sizes: list[int] = []
+        chunks = self._left(_chunks(records), sizes, bar)
+        for number, results in enumerate(self.pool.run("records", chunks, halve_records)):
+            chunk = Outcome()
+            for result in results:
+                chunk.merge(lost_records(result.item) if isinstance(result, Lost) else result)
+            self._append(chunk)
+            bar.advance(sizes[number], chunk.tally.judged)
+
+    def _left(
+        self, chunks: Iterator[tuple[Record, ...]], sizes: list[int], bar: Bar
+    ) -> Iterator[tuple[Record, ...]]:
+        """The chunks that are not judged yet; the size of each is added to ``sizes``."""
+        for chunk in chunks:
+            size = sum(item.size for item in chunk)
+            if self._is_done():
+                bar.skip(size)
+                continue
+            sizes.append(size)
+            yield chunk
+
+    # -- an export --------------------------------------------------------------------------------
+
+    def _export(self, export: Export, bar: Bar) -> None:
+        files = needed(export, self.wanted)
+        size = read_size(files)
+        bits = bits_for(size)
+        folder = self.output.scratch / f"export-{self.exports}"
+        self.exports += 1
+        if self._is_done(1 + (1 << bits)):
+            bar.skip(2 * size)
+            return
+        folder.mkdir(exist_ok=True)
+        parts = list(parts_of(files, folder, self.wanted, self._patient()))
+        found = self._sorted(parts, folder, bar, size)
+        sorting = self._told_sorting(export, files, parts, found)
+        if not self._is_done():
+            self._append(sorting.outcome)
+        states = states_of(export, self.wanted, sorting.failed, self.supplied)
+        good = [part for part, result in zip(parts, found, strict=True) if not result.lost]
+        shelves = [part for part, result in zip(parts, found, strict=True) if result.shelf]
+        todo = partitions(bits, map(spill_path, good))
+        share = size // len(todo)
+        skipped, self.done = self.done, 0
+        bar.skip(skipped * share)
+        paths = tuple(map(shelf_path, shelves))
+        work = (Patients(export.name, part, states, paths) for part in todo[skipped:])
+        for results in self.pool.run("patients", work, halve_patients):
+            chunk = Outcome()
+            for result in results:
+                chunk.merge(lost_patients(result.item) if isinstance(result, Lost) else result)
+            self._append(chunk)
+            bar.advance(share, chunk.tally.judged)
+        shutil.rmtree(folder)
+
+    def _patient(self) -> str:
+        return self.setting.patient.removeprefix("Patient/")
+
+    def _sorted(self, parts: list[Part], folder: Path, bar: Bar, size: int) -> list[Sorted]:
+        """What sorting each part gave; what a run before this one has sorted stays as it is.
+
+        A worker answers when its part is whole on disk, and only then it is in the journal.
+        """
+        share = size // max(1, len(parts))
+        with Journal(folder / "sorted", Sorted) as journal:
+            bar.skip(journal.count * share)
+            left = parts[journal.count :]
+            for (found,) in self.pool.run("sort", left, _whole):
+                journal.append(Sorted(lost=True) if isinstance(found, Lost) else found)
+                self.output.keep = True
+                bar.advance(share)
+            return list(journal.read())
+
+    def _told_sorting(
+        self, export: Export, files: list[ExportFile], parts: list[Part], found: list[Sorted]
+    ) -> Sorting:
+        sorting = Sorting(export)
+        if export.manifest is not None:
+            for problem in export.manifest.problems():
+                sorting.outcome.tell(problem, export.name)
+        for kind, problem in missing_files(export, self.wanted):
+            sorting.miss(kind, problem)
+        results: dict[str, list[Sorted]] = {}
+        for part, result in zip(parts, found, strict=True):
+            results.setdefault(part.name, []).append(result)
+        for file in files:
+            sorting.add(file, results.get(file.name, []))
+        return sorting
+
+
+def _told(gathered: Gathered) -> Outcome:
+    """What is told of the inputs before any is read."""
+    outcome = Outcome()
+    for name, problem in gathered.problems:
+        outcome.tell(problem, name)
+        if problem.severity is Severity.ERROR:
+            outcome.tally.inputs += 1
+            outcome.tally.unreadable += 1
+    return outcome
+
+
+def _whole(_: Part) -> list[Part]:
+    """A part is not halved: what its reader died of is one line, and no one knows which."""
+    return []
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
+    """Records together that make about a MiB."""
+    chunk: list[Record] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += record.size * (8 if record.name.endswith(".gz") else 1)
+        if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_RECORDS:
+            yield tuple(chunk)
+            chunk, size = [], 0
+    if chunk:
+        yield tuple(chunk)
