@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
@@ -170,9 +171,11 @@ class Trial:
         cases = self._cases
         touched = [number for number in range(len(cases)) if _can_notice(cases[number], mutant)]
 
-        def rank(number: int) -> tuple[bool, int, int]:
+        def rank(number: int) -> tuple[bool, int, int, int]:
             scenario = cases[number].scenario
-            return scenario.rule != mutant.rule, -kills[number], -scenario.expects.detail
+            # Shuffled by name: neighbours are about one rule, and notice the same mutants or none.
+            mixed = crc32(scenario.name.encode())
+            return scenario.rule != mutant.rule, -kills[number], -scenario.expects.detail, mixed
 
         return sorted(touched, key=rank)
 
@@ -286,7 +289,8 @@ class Trial:
 
 def _kind_of(mutant: Mutant) -> str:
     """Mutants that one scenario is likely to notice together."""
-    return mutant.rule or min((" ".join(part[:2]) for part in mutant.parts), default="")
+    about = min((" ".join(part[:2]) for part in mutant.parts), default="")
+    return mutant.rule or about or " ".join((mutant.owner, *mutant.edit.steps[:1]))
 
 
 def _can_notice(case: Case, mutant: Mutant) -> bool:
