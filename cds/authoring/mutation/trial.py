@@ -290,7 +290,7 @@ class Trial:
 def _kind_of(mutant: Mutant) -> str:
     """Mutants that one scenario is likely to notice together."""
     about = min((" ".join(part[:2]) for part in mutant.parts), default="")
-    return mutant.rule or about or " ".join((mutant.owner, *mutant.edit.steps[:1]))
+    return mutant.rule or about or " ".join(map(str, (mutant.owner, *mutant.edit.steps[:1])))
 
 
 def _can_notice(case: Case, mutant: Mutant) -> bool:
