@@ -6,6 +6,7 @@ import msgspec
 
 from cds.audit.line import finding_line, problem_line, told_findings
 from cds.audit.tally import Tally
+from cds.audit.timeline import patient_line
 from cds.cards.judge import Setting, judge
 from cds.cards.wire import encode
 from cds.chart.reader import Charts
@@ -58,6 +59,8 @@ class Outcome(msgspec.Struct):
             review = item.answer.review
             self.tally.add_review(review, setting.rulebook)
             self.findings += lines
+            if told:
+                self.patients.append(patient_line(item, told, lines, setting.rulebook))
             for finding, said in told:
                 self.tally.add_finding(finding, said)
             for problem in item.problems:
