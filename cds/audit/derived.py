@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cds.audit.html.write import write_report
 from cds.cards.judge import Setting
 
 
@@ -25,4 +26,4 @@ def derive(scratch: Path, summary: Mapping[str, Any], wanted: Wanted) -> None:
     and gets its place; one that fails raises OSError. Each reads its source line by line: there may
     be more findings than fit into memory.
     """
-    del scratch, summary, wanted  # None yet.
+    write_report(scratch, summary, wanted.setting)

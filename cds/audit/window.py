@@ -83,23 +83,18 @@ def _asked(rule: Rule, rulebook: Rulebook) -> Iterator[_Asked]:
         definition = rulebook.definitions.get(clause.kind)
         for word in (*clause.terms, *clause.also) if definition is not None else ():
             term = definition.terms.get(word) if definition is not None else None
-            for test in _leaves(term.means.test) if term is not None else ():
-                yield _Asked(clause.name, word, test)
+            if term is not None and _measures(term.means.test):
+                yield _Asked(clause.name, word, term.means.test)
     for sentence in (*(item for clause in rule.facts for item in clause.where), *rule.when):
-        for test in _leaves(sentence.test):
-            yield _Asked("", "", test)
+        if _measures(sentence.test):
+            yield _Asked("", "", sentence.test)
 
 
-def _leaves(test: object) -> Iterator[syntax.Test]:
-    """The measuring tests that speak for a sentence: not what stands under a ``not``."""
-    match test:
-        case syntax.And(tests) | syntax.Or(tests):
-            for item in tests:
-                yield from _leaves(item)
-        case syntax.CouldBe(inner) | syntax.Unsure(inner):
-            yield from _leaves(inner)
-        case syntax.Window() | syntax.Between() | syntax.Compared():
-            yield test
+def _measures(test: object) -> bool:
+    return any(
+        isinstance(node, syntax.Window | syntax.Between | syntax.Compared)
+        for node in syntax.nodes(test)
+    )
 
 
 class _View:
@@ -117,10 +112,19 @@ class _View:
         return self._expression.value(node, self.scope)
 
     def of_test(self, word: str, test: syntax.Test) -> Iterator[Window]:
-        """The window of a test that holds, or may."""
-        found = self._window(word, test)
-        if found is not None and self._expression.truth(test, self.scope) is not Truth.NO:
-            yield found
+        """The windows of the parts of a test that hold, or may; not of what stands under a not."""
+        if self._expression.truth(test, self.scope) is Truth.NO:
+            return
+        match test:
+            case syntax.And(tests) | syntax.Or(tests):
+                for item in tests:
+                    yield from self.of_test(word, item)
+            case syntax.CouldBe(inner) | syntax.Unsure(inner):
+                yield from self.of_test(word, inner)
+            case syntax.Window() | syntax.Between() | syntax.Compared():
+                found = self._window(word, test)
+                if found is not None:
+                    yield found
 
     def _window(self, word: str, test: syntax.Test) -> Window | None:
         match test:
@@ -183,7 +187,7 @@ class _View:
             base = _base(node)
             at = self.value(base)
             if base is node or not _is_real(at):
-                yield Window("day", value.days, value.days, f"{name}: {syntax.spoken(node)}")
+                yield Window("day", value.days, value.days, f"{name}: {self._named(node)}")
                 return
             days = abs((value.days.earliest - at.days.earliest).days)
             side = "before" if value.days.earliest < at.days.earliest else "after"
@@ -192,10 +196,14 @@ class _View:
 
     def _named(self, node: syntax.Value) -> str:
         """A day in words: the day judged for, or what a name is bound to with its property."""
+        if isinstance(node, syntax.Picked):
+            return self._named(node.path)
         if not isinstance(node, syntax.Path):
             return syntax.spoken(node)
         if node.name in ("today", "now"):
             return "the day judged for"
+        if node.name in self.formulas and not node.field:
+            return self._named(self.formulas[node.name])
         bound = self.scope.single.get(node.name)
         if bound is None or not node.field:
             return node.text
