@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from cds.audit.html.write import write_report
 from cds.cards.judge import Setting
 
 
@@ -26,4 +25,7 @@ def derive(scratch: Path, summary: Mapping[str, Any], wanted: Wanted) -> None:
     and gets its place; one that fails raises OSError. Each reads its source line by line: there may
     be more findings than fit into memory.
     """
+    # Imported late: an audit begins without what draws its report.
+    from cds.audit.html.write import write_report
+
     write_report(scratch, summary, wanted.setting)

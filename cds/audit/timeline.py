@@ -43,7 +43,7 @@ from cds.rulebook.model import INDICATORS, Rulebook
 from cds.values.moment import DayRange
 from cds.values.truth import Truth
 
-SEVEREST = tuple(reversed(INDICATORS))
+SEVEREST: tuple[str, ...] = tuple(reversed(INDICATORS))
 _MOST_LANES, _MOST_SPANS, _MOST_WINDOWS, _LONGEST = 12, 24, 6, 120
 _KINDS = ("medication", "dose-step", "procedure", "result", "condition", "allergy", "statement")
 _LEFT_OUT = ("**Sources**", "**Checked:**")

@@ -1,4 +1,4 @@
-"""The patients that a report shows: the severest first, so many at most, read when their turn comes."""
+"""The patients that a report shows: the severest first, so many at most, read one by one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 def choose(folder: Path, most: int, most_bytes: int) -> Chosen:
-    """At most ``most`` patients, whose lines have at most ``most_bytes`` together. Raises OSError."""
+    """At most ``most`` patients, whose lines have ``most_bytes`` at most. Raises OSError."""
     totals = [0, 0]
     places = heapq.nsmallest(most, _places(folder / PATIENTS, totals))
     room = most_bytes

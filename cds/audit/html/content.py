@@ -5,7 +5,7 @@ A number that is null in the summary was suppressed: it is shown as that, and ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,6 @@ from cds.audit.timeline import SEVEREST
 from cds.rulebook.model import Evidence, Rule, Rulebook
 
 Number = int | None
-_MOST_REASONS = 3
 _STATES = ("supplied", "empty", "absent", "forbidden", "failed", "truncated", "unresolved")
 _SEEN = ("supplied", "empty")
 
@@ -35,11 +34,6 @@ class Row(msgspec.Struct, frozen=True):
     name: str
     parts: tuple[Part, ...]
     note: str = ""
-
-    @property
-    def total(self) -> Number:
-        counts = [part.count for part in self.parts]
-        return None if None in counts else sum(count or 0 for count in counts)
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -67,7 +61,7 @@ class Ruled(msgspec.Struct, frozen=True):
     @property
     def found(self) -> bool:
         """Whether there is, or may be, a finding of it."""
-        return self.counts["fired"] != 0
+        return bool(self.counts["fired"] != 0)
 
 
 def ruled(summary: Mapping[str, Any], rulebook: Rulebook) -> list[Ruled]:
@@ -122,19 +116,27 @@ def added(counts: Iterable[Number]) -> Number:
 def findings_chart(rules: Iterable[Ruled]) -> list[Row]:
     """Findings by rule, coloured by level, on one scale."""
     found = [item for item in rules if item.found]
-    counts = {item.id: {level: by_level(item.counts, level) for level in SEVEREST} for item in found}
+    counts = {
+        item.id: {level: by_level(item.counts, level) for level in SEVEREST} for item in found
+    }
     most = max((_known(row.values()) for row in counts.values()), default=0)
     return [Row(item.id, item.title, parts(counts[item.id], most)) for item in found]
 
 
 def decided_chart(rules: Iterable[Ruled], judged: Number) -> list[Row]:
-    """How many patients each rule fired for, did not, could not be decided for: all of them."""
-    ordered = sorted(rules, key=lambda item: (-(item.counts["unknown"] or 0), item.id))
+    """How many patients each rule fired for, did not, could not be decided for: all of them.
+
+    Rules that did not fire for anybody, and were decided for everybody, are left out.
+    """
+    told = [item for item in rules if item.counts["fired"] != 0 or item.counts["unknown"] != 0]
+    ordered = sorted(told, key=lambda item: (-(item.counts["unknown"] or 0), item.id))
     return [
         Row(
             item.id,
             item.title,
-            parts({style: item.counts[style] for style in ("fired", "not_fired", "unknown")}, judged),
+            parts(
+                {style: item.counts[style] for style in ("fired", "not_fired", "unknown")}, judged
+            ),
             _partly(item.counts["fired_and_unknown"]),
         )
         for item in ordered
@@ -188,7 +190,7 @@ def _known(counts: Iterable[Number]) -> int:
     return sum(count or 0 for count in counts)
 
 
-# -- what was not seen, what comes next ----------------------------------------------------------
+# -- what was not seen ---------------------------------------------------------------------------
 
 
 def problem_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, Number]]:
@@ -214,51 +216,6 @@ def undecided(rules: Iterable[Ruled]) -> list[Ruled]:
     """Rules that could not be decided for somebody, those with most first."""
     found = [item for item in rules if item.counts["unknown"] != 0 or item.reasons]
     return sorted(found, key=lambda item: (-(item.counts["unknown"] or 0), item.id))
-
-
-class Advice(msgspec.Struct, frozen=True):
-    """Something to do next; ``href`` where in the report."""
-
-    text: str
-    href: str
-
-
-def advice(summary: Mapping[str, Any], rules: list[Ruled], unclear: list[Ruled]) -> list[Advice]:
-    """What a reader should do, in this order."""
-    return list(_advice(summary, rules, unclear))
-
-
-def _advice(
-    summary: Mapping[str, Any], rules: list[Ruled], unclear: list[Ruled]
-) -> Iterator[Advice]:
-    cards, inputs = summary["cards"], summary["inputs"]
-    if inputs["unreadable"] != 0:
-        told = f"{say(inputs['unreadable'])} of the inputs could not be read, so nobody in them was"
-        told += " judged. Repair or re-export them (problems.ndjson has file, line and reason),"
-        yield Advice(told + " then run the audit again.", "#unread")
-    if summary["problems"].get("disagreement"):
-        told = "The two engines disagree about somebody. Report it: disagreements.ndjson has the facts."
-        yield Advice(told, "#problems")
-    if cards["critical"] != 0:
-        told = f"Begin with the {say(cards['critical'])} critical cards: check each against the full"
-        yield Advice(told + " record and act by local protocol. They stand first below.", "#patients")
-    if cards["warning"] != 0:
-        told = f"Then review the {say(cards['warning'])} warnings; the window that matters is shaded"
-        yield Advice(told + " in each picture.", "#patients")
-    if unclear:
-        names = [f"{kind} ({say(count)})" for kind, count in unseen_types(summary)[:_MOST_REASONS]]
-        told = f"{len(unclear)} rules could not be decided for some patients: their silence does"
-        told += " not mean that nothing is wrong."
-        if names:
-            told += f" Most could be told with {', '.join(names)}: ask for these to be exported."
-        yield Advice(told, "#completeness")
-    if summary["unclassified"]["medications"] != 0:
-        told = f"Medications that could not be classified: {say(summary['unclassified']['medications'])}."
-        yield Advice(told + " problems.ndjson names them: add a code or a name.", "#completeness")
-    often = [item.id for item in rules if item.rule is not None and item.rule.false_positives]
-    if any(item.found for item in rules) and often:
-        told = "Before a finding is counted as harm, read what its rule is known to get wrong: it stands"
-        yield Advice(told + " with its evidence.", "#rules")
 
 
 def say(count: Number) -> str:

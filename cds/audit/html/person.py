@@ -1,4 +1,4 @@
-"""A patient as the report shows it: words for every date, and where each thing lies in the picture."""
+"""A patient as the report shows it: words for every date, a place in the picture for each thing."""
 
 from __future__ import annotations
 
@@ -174,11 +174,9 @@ def _plain(text: str) -> str:
     """What a reader sees of a line of Markdown."""
     if not _MARKED.search(text):
         return text
-    found: list[str] = []
-    for token in _MARKDOWN.parseInline(text):
-        for child in token.children or ():
-            found.append(" " if child.type.endswith("break") else child.content)
-    return "".join(found).replace("\N{WORD JOINER}", "")
+    parts = (child for token in _MARKDOWN.parseInline(text) for child in token.children or ())
+    words = (" " if part.type.endswith("break") else part.content for part in parts)
+    return "".join(words).replace("\N{WORD JOINER}", "")
 
 
 # -- the picture ---------------------------------------------------------------------------------
@@ -232,7 +230,9 @@ class _Axis:
             ">" if last is None or last + 1 > self.high else ""
         )
         scale = 100 / (self.high - self.low)
-        return Bar(style, round((low - self.low) * scale, 2), round((high - low) * scale, 2), goes_on)
+        return Bar(
+            style, round((low - self.low) * scale, 2), round((high - low) * scale, 2), goes_on
+        )
 
     def window(self, kind: str, first: int, last: int, label: str, rules: tuple[str, ...]) -> Shown:
         found = self._bar(kind, first, last) or Bar(kind, 0, 0)
@@ -251,7 +251,9 @@ class _Axis:
         ticks = [mark for item in marks for mark in self._marks(kind, item)]
         bars += [bar for first, last, _ in marks if (bar := self._unsure(first, last))]
         words = [self._span_words(span) for span in spans]
-        words += [f"{_MARKS.get(said, said)} {self._when(first, last)}" for first, last, said in marks]
+        words += [
+            f"{_MARKS.get(said, said)} {self._when(first, last)}" for first, last, said in marks
+        ]
         shown = words[:4] + ([f"and {len(words) - 4} more"] if len(words) > 4 else [])
         return Lane(
             kind, name, "; ".join(shown) or "no date recorded", sources, tuple(bars), tuple(ticks)
@@ -263,8 +265,12 @@ class _Axis:
         if None not in (begun, ending) and begun > ending:
             begun, ending = first, last
         parts = [(style, begun, ending)]
-        parts += [("between", first, begun - 1)] if None not in (first, begun) and first < begun else []
-        parts += [("between", ending + 1, last)] if None not in (ending, last) and ending < last else []
+        parts += (
+            [("between", first, begun - 1)] if None not in (first, begun) and first < begun else []
+        )
+        parts += (
+            [("between", ending + 1, last)] if None not in (ending, last) and ending < last else []
+        )
         yield from filter(None, (self._bar(*part) for part in parts))
 
     def _unsure(self, first: int | None, last: int | None) -> Bar | None:

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from cds.audit.html import content
+from cds.audit.html.advice import advice
 from cds.audit.html.chosen import Chosen, choose, read
 from cds.audit.html.packed import Texts, packed
 from cds.audit.html.person import Person, person
@@ -53,9 +54,7 @@ def write_report(scratch: Path, summary: Mapping[str, Any], setting: Setting) ->
 _HERE = "<!-- patients -->"
 
 
-def _page(
-    scratch: Path, summary: Mapping[str, Any], setting: Setting, chosen: Chosen
-) -> str:
+def _page(scratch: Path, summary: Mapping[str, Any], setting: Setting, chosen: Chosen) -> str:
     """The page with a place for the patients' data."""
     rulebook = setting.rulebook
     rules = content.ruled(summary, rulebook)
@@ -63,36 +62,40 @@ def _page(
     first = read(scratch, chosen.places[:PLAIN])
     style, script = _asset("report.css"), _asset("report.js")
     paper = _paper(summary)
-    # What is for passing on says nothing of single patients, nor how files that may be theirs are called.
+    # What is for passing on says nothing of single patients, nor how their files are called.
     withheld = "suppressed" in summary
-    return _environment().get_template("report.html").render(
-        summary=summary,
-        pack=rulebook.pack,
-        engine=setting.engine,
-        rules=rules,
-        undecided=unclear,
-        levels=SEVEREST,
-        charts={
-            "findings": content.findings_chart(rules),
-            "decided": content.decided_chart(rules, summary["patients"]["judged"]),
-            "coverage": content.coverage_chart(summary),
-        },
-        problems=content.problem_rows(summary),
-        unread=[] if withheld else _unread(scratch / PROBLEMS),
-        advice=content.advice(summary, rules, unclear),
-        people=[] if withheld else [person(line, found) for line, found in first],
-        chosen=chosen,
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        style_digest=_digest(style),
-        script_digest=_digest(script),
-        here=Markup(_HERE),
-        as_of=_day(summary["asOf"]),
-        strata=content.strata_charts(summary),
-        states=[(state, state) for state in content.states(summary)],
-        withheld=withheld,
-        paper=Markup(paper),  # noqa: S704 - a CSS string of ours
-        paper_digest=_digest(paper),
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            summary=summary,
+            pack=rulebook.pack,
+            engine=setting.engine,
+            rules=rules,
+            undecided=unclear,
+            levels=SEVEREST,
+            charts={
+                "findings": content.findings_chart(rules),
+                "decided": content.decided_chart(rules, summary["patients"]["judged"]),
+                "coverage": content.coverage_chart(summary),
+            },
+            problems=content.problem_rows(summary),
+            unread=[] if withheld else _unread(scratch / PROBLEMS),
+            advice=advice(summary, rules, unclear),
+            people=[] if withheld else [person(line, found) for line, found in first],
+            chosen=chosen,
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            style_digest=_digest(style),
+            script_digest=_digest(script),
+            here=Markup(_HERE),  # noqa: S704 - our own text
+            as_of=_day(summary["asOf"]),
+            strata=content.strata_charts(summary),
+            states=[(state, state) for state in content.states(summary)],
+            withheld=withheld,
+            paper=Markup(paper),  # noqa: S704 - a CSS string of ours
+            paper_digest=_digest(paper),
+        )
     )
 
 
@@ -164,7 +167,9 @@ def _paper(summary: Mapping[str, Any]) -> str:
 
 def _css(text: str) -> str:
     """The text inside a CSS string, where neither it nor its element can end."""
-    return "".join(char if char.isalnum() or char in " .,:()/+-_" else f"\\{ord(char):06x}" for char in text)
+    return "".join(
+        char if char.isalnum() or char in " .,:()/+-_" else f"\\{ord(char):06x}" for char in text
+    )
 
 
 @cache

@@ -126,9 +126,9 @@
   function finding(found, open) {
     var level = text(found[1]), said = text(found[2]), body = make("div", {"class": "body"});
     found[4].forEach(function (block) {
-      body.append(block[0] === "l" ? bullets(block[1]) : make(block[0] === "h" ? "h5" : "p", {}, text(block[1][0])));
+      body.append(block[0] === "l" ? bullets(block[1]) : make(block[0] === "h" ? "h4" : "p", {}, text(block[1][0])));
     });
-    if (!found[4].length && found[6].length) { body.append(make("h5", {}, "Uncertain"), bullets(found[6])); }
+    if (!found[4].length && found[6].length) { body.append(make("h4", {}, "Uncertain"), bullets(found[6])); }
     body.append(
       make("details", {"class": "trace"}, make("summary", {}, "Why: each clause of the rule"), make("ul", {}, clause(found[5]))),
       make("p", {"class": "links"}, make("a", {href: "#rule-" + text(found[0])}, "Evidence and rule " + text(found[0]))));

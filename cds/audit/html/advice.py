@@ -1,0 +1,75 @@
+"""What a reader of the report does next, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from cds.audit.html.content import Ruled, say, unseen_types
+
+_MOST_TYPES = 3
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """Something to do; ``href`` where in the report."""
+
+    text: str
+    href: str
+
+
+def advice(summary: Mapping[str, Any], rules: list[Ruled], unclear: list[Ruled]) -> list[Advice]:
+    """What a reader should do; ``unclear`` are the rules that are undecided for somebody."""
+    found = [*_about_inputs(summary), *_about_cards(summary), *_about_silence(summary, unclear)]
+    known = any(
+        item.found and item.rule is not None and item.rule.false_positives for item in rules
+    )
+    if known:
+        told = "Before a finding is counted as harm, read what its rule is known to get wrong:"
+        found.append(Advice(told + " it stands with its evidence.", "#rules"))
+    return found
+
+
+def _about_inputs(summary: Mapping[str, Any]) -> Iterator[Advice]:
+    unreadable = summary["inputs"]["unreadable"]
+    if unreadable != 0:
+        told = (
+            f"Inputs that could not be read: {say(unreadable)}. Nobody in them was judged. Repair"
+        )
+        told += (
+            " or export them again (problems.ndjson has file, line and reason), then audit again."
+        )
+        yield Advice(told, "#unread")
+    if summary["problems"].get("disagreement"):
+        told = "The two engines disagree about somebody: report it, with disagreements.ndjson."
+        yield Advice(told, "#problems")
+
+
+def _about_cards(summary: Mapping[str, Any]) -> Iterator[Advice]:
+    critical, warning = summary["cards"]["critical"], summary["cards"]["warning"]
+    if critical != 0:
+        told = f"Begin with the critical cards ({say(critical)}): hold each against the full record"
+        yield Advice(told + " and act by local protocol. They stand first.", "#patients")
+    if warning != 0:
+        told = f"Then review the warnings ({say(warning)}); the days that a rule asks about are"
+        yield Advice(told + " shaded in the pictures.", "#patients")
+
+
+def _about_silence(summary: Mapping[str, Any], unclear: list[Ruled]) -> Iterator[Advice]:
+    if unclear:
+        told = (
+            f"Rules that could not be decided for somebody: {len(unclear)}. Their silence does not"
+        )
+        told += " mean that nothing is wrong."
+        types = [f"{kind} ({say(count)})" for kind, count in unseen_types(summary)[:_MOST_TYPES]]
+        if types:
+            told += f" Not seen, with for how many patients: {', '.join(types)}. Ask for an export"
+            told += " that has them."
+        yield Advice(told, "#completeness")
+    medications = summary["unclassified"]["medications"]
+    if medications != 0:
+        told = (
+            f"Medications that could not be classified: {say(medications)}. Give them a code or a"
+        )
+        yield Advice(told + " name; problems.ndjson lists them.", "#completeness")
