@@ -109,3 +109,13 @@ def test_it_writes_the_rule_book_elsewhere(installed: Path, tmp_path: Path) -> N
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "book" / "assets" / "book.css").is_file()
     assert (tmp_path / "book" / "opioids.html").is_file()
+
+
+def test_it_writes_an_audit_s_report_elsewhere(installed: Path, tmp_path: Path) -> None:
+    """Templates, style sheet and script of the report are in the wheel."""
+    record = bundle(person(), draft("d1", "naltrexone 1.5 MG Oral Capsule", 1.5))
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    audit = ("-m", "cds", "audit", "record.json", "--out", "out")
+    done = run(sys.executable, *audit, cwd=tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stderr
+    assert "</html>" in (tmp_path / "out" / "report.html").read_text("utf-8")

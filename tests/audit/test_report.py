@@ -166,10 +166,26 @@ def test_nobody_with_a_finding_is_a_report_too(tmp_path: Path) -> None:
 
 
 def test_a_second_pack_has_a_report_without_a_change(tmp_path: Path) -> None:
-    scenario = next(CONTRAST.rglob("*.scenarios.yaml"), None)
-    assert scenario is not None
-    report = audited(tmp_path, bundle(patient_of()), root=CONTRAST)
+    """Another drug, another kind of fact: windows, lanes and evidence follow from its own words."""
+    scan = {"coding": [{"system": SNOMED, "code": "77477000"}]}
+    creatinine = {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]}
+    record = bundle(
+        patient_of(),
+        order("m1", "metformin 500 MG Oral Tablet"),
+        operation("s1", "p1", occurrenceDateTime="2026-06-12", code=scan),
+        resource(
+            "Observation", "c1", status="final", code=creatinine, effectiveDateTime="2026-06-01",
+            valueQuantity={"value": 1.6, "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"},
+        ),
+    )  # fmt: skip
+    report = audited(tmp_path, record, root=CONTRAST)
     assert faults_of(report) == []
+    assert "contrast.low-kidney-function" in report.people[0]["rules"]
+    assert "Look at creatinine before contrast." in report.text("rule-contrast.low-kidney-function")
+    shown = report.text("p1")
+    assert "stop: 2 days before" in shown
+    assert "10 Jun 2026 to 12 Jun 2026" in shown
+    assert "1.6 mg/dL 1 Jun 2026" in shown
 
 
 # -- numbers that are kept back ----------------------------------------------------------------------

@@ -33,8 +33,8 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Thirty patients of the population, three hostile ones."""
-    people = [bundle(*found) for found in population().values()]
+    """More patients with findings than one page shows, three hostile ones among them."""
+    people = [bundle(*found) for found in population(50).values()]
     folder = tmp_path_factory.mktemp("report")
     return audited(folder, *people, *(hostile(number) for number in range(3)))
 
@@ -124,7 +124,10 @@ def test_severities_filter_and_a_rule_leads_to_its_patients(tab: Tab, report: Re
     tab.get("document.querySelector('[data-rule=\"indication.none-documented\"]').click()")
     tab.get("new Promise(done => setTimeout(done, 250))")
     expected = {one["id"] for one in report.people if "indication.none-documented" in one["rules"]}
-    assert set(shown(tab)) == expected
+    assert len(shown(tab)) == min(20, len(expected))
+    assert set(shown(tab)) <= expected
+    said = tab.get("document.getElementById('count').textContent")
+    assert said.startswith(f"{len(expected)} of {len(report.people)} patients match")
 
 
 def test_the_script_shows_what_stands_in_the_page_without_it(tab: Tab, report: Report) -> None:
