@@ -156,6 +156,7 @@ def test_an_input_that_could_not_be_read_is_never_hidden(tmp_path: Path) -> None
     assert "1 inputs: nobody in them was judged" in report.text("audited")
     assert "ward-7.json" in report.text("unread")
     assert "Inputs that could not be read: 1." in report.text("next")
+    assert "problems.ndjson lists them" in report.text("next")
 
 
 def test_nobody_with_a_finding_is_a_report_too(tmp_path: Path) -> None:
@@ -214,6 +215,8 @@ def test_a_suppressed_number_is_no_zero_and_no_patient_is_shown(
     page = (tmp_path / "report.html").read_text("utf-8")
     for one in report.people:
         assert one["id"] not in page
+    # Files of single patients, which are not passed on with it, are not pointed to.
+    assert ".ndjson" not in page
 
 
 def test_strata_are_drawn_where_the_summary_has_them(folder: Path, tmp_path: Path) -> None:

@@ -37,13 +37,10 @@ def _about_inputs(summary: Mapping[str, Any]) -> Iterator[Advice]:
         told = (
             f"Inputs that could not be read: {say(unreadable)}. Nobody in them was judged. Repair"
         )
-        told += (
-            " or export them again (problems.ndjson has file, line and reason), then audit again."
-        )
-        yield Advice(told, "#unread")
+        yield Advice(f"{told} or export them again.{_listed(summary)}", "#audited")
     if summary["problems"].get("disagreement"):
-        told = "The two engines disagree about somebody: report it, with disagreements.ndjson."
-        yield Advice(told, "#problems")
+        told = "The two engines disagree about somebody: report it, with the file of disagreements."
+        yield Advice(told, "#completeness")
 
 
 def _about_cards(summary: Mapping[str, Any]) -> Iterator[Advice]:
@@ -72,4 +69,9 @@ def _about_silence(summary: Mapping[str, Any], unclear: list[Ruled]) -> Iterator
         told = (
             f"Medications that could not be classified: {say(medications)}. Give them a code or a"
         )
-        yield Advice(told + " name; problems.ndjson lists them.", "#completeness")
+        yield Advice(f"{told} name.{_listed(summary)}", "#completeness")
+
+
+def _listed(summary: Mapping[str, Any]) -> str:
+    """Where they are told one by one; nowhere where small numbers are suppressed."""
+    return "" if summary.get("suppressed") is not None else " problems.ndjson lists them."

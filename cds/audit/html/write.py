@@ -63,7 +63,7 @@ def _page(scratch: Path, summary: Mapping[str, Any], setting: Setting, chosen: C
     style, script = _asset("report.css"), _asset("report.js")
     paper = _paper(summary)
     # What is for passing on says nothing of single patients, nor how their files are called.
-    withheld = "suppressed" in summary
+    withheld = summary.get("suppressed") is not None
     return (
         _environment()
         .get_template("report.html")
