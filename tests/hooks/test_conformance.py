@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cds.hooks.contract import Response
 from cds.hooks.app import Options
+from cds.hooks.contract import Response
 from cds.hooks.settings import Settings
 from cds.store.store import Store
 from tests.hooks.ehr import Ehr, assert_nothing_empty, check_outcome, check_response, review_of

@@ -23,8 +23,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from cds.hooks.contract import Response
 from cds.hooks.app import Options
+from cds.hooks.contract import Response
 from cds.hooks.settings import Settings
 from tests.hooks.ehr import Ehr, assert_nothing_empty
 from tests.records import person
