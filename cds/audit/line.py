@@ -18,7 +18,8 @@ facts        ``[{"name", "is", "certain", "sources": ["Type/id", …]}, …]``: 
 sources      ``["Type/id", …]``: the resources behind all of it, each once, sorted
 trace        why, clause by clause, as on a card
 missing      what could not be seen
-asOf         the instant judged for, with the site's offset
+order        ``Type/id`` of the order that was judged at its own moment (``--every order``), else null
+asOf         the instant judged for, with the site's offset: of such an order its own
 rulebook     digest of the rulebook
 ============ ===================================================================================
 
@@ -41,7 +42,7 @@ from cds.values.truth import Truth
 
 FINDING_FIELDS = (
     *("patient", "input", "rule", "version", "indicator", "card", "problem", "subject", "summary"),
-    *("facts", "sources", "trace", "missing", "asOf", "rulebook"),
+    *("facts", "sources", "trace", "missing", "order", "asOf", "rulebook"),
 )
 PROBLEM_FIELDS = (
     *("input", "file", "line", "resource", "patient", "what", "accepted", "kind", "severity"),
@@ -90,6 +91,7 @@ def finding_line(finding: Finding, said: Said, judged: Judged, rulebook: Ruleboo
         sorted(sources),
         finding.trace.as_json(),
         list(finding.missing),
+        judged.order or None,
         judged.answer.review.clock.now.isoformat(),
         rulebook.digest,
     )

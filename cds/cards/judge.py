@@ -41,13 +41,17 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """One patient of one input: the answer, and the problems of the record."""
+    """One patient of one input: the answer, and the problems of the record.
+
+    ``order`` is ``Type/id`` of the order whose own moment it was judged for, "" otherwise.
+    """
 
     input: str
     patient: str
     answer: Answer
     problems: tuple[Problem, ...]
     disagreements: tuple[Disagreement, ...] = ()
+    order: str = ""
 
 
 def read_input(data: bytes, name: str, setting: Setting) -> Charts:
