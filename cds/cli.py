@@ -28,6 +28,7 @@ from cds.options import (
     Zone,
     check_choice,
     read_engine,
+    read_every,
     read_rulebook,
     read_setting,
     read_site,
@@ -97,8 +98,17 @@ def audit(
     as_of: AsOf = None,
     timezone: Zone = None,
     hook: Annotated[
-        str, typer.Option("--hook", help="Hook to judge for [default: audit].", show_default=False)
-    ] = "audit",
+        str | None,
+        typer.Option("--hook", help="Hook to judge for [default: audit].", show_default=False),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            "--every",
+            help="order: judge each order as a draft at its own date, with what was known then.",
+            metavar="KIND",
+        ),
+    ] = None,
     patient: PatientId = None,
     engine: EngineName = "reference",
     format: Annotated[  # noqa: A002 - the option's name
@@ -118,8 +128,9 @@ def audit(
 
     check_choice(format, ("text", "json"), "--format")
     setting, notes = read_setting(
-        rules, config, enable, disable, as_of, timezone, hook, patient, engine
+        rules, config, enable, disable, as_of, timezone, hook or "audit", patient, engine
     )
+    setting = read_every(every, hook, setting)
     options = Options(
         out=out,
         workers=workers or _cores(),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cds.values.problem import Problem
 
 UNUSABLE = 2
+_EVERY_ORDER_ON = "order-sign"
 # Years of whose days there are some before and some after.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
@@ -157,6 +158,25 @@ def read_setting(
     rulebook = read_rulebook(rules, site)
     chosen = read_engine(engine, rulebook)
     return Setting(rulebook, moment, site_zone, hook or "", patient or "", chosen), notes
+
+
+def read_every(name: str | None, hook: str | None, setting: Setting) -> Setting:
+    """The setting of an audit that judges everything of a kind by itself; raises Stop."""
+    from msgspec.structs import replace
+
+    from cds.cards.judge import EVERY
+
+    if name is None:
+        return setting
+    every = next((each for each in EVERY if each == name), None)
+    if every is None:
+        raise Stop(f"--every: '{name}' is not accepted; accepted: {', '.join(EVERY)}")
+    if hook not in (None, _EVERY_ORDER_ON):
+        raise Stop(
+            f"--hook: with --every order each is judged as when it was signed, not on {hook};"
+            f" accepted: {_EVERY_ORDER_ON}"
+        )
+    return replace(setting, every=every, hook=_EVERY_ORDER_ON)
 
 
 def read_engine(name: str, rulebook: Rulebook) -> Engine:

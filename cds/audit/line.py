@@ -18,7 +18,7 @@ facts        ``[{"name", "is", "certain", "sources": ["Type/id", …]}, …]``: 
 sources      ``["Type/id", …]``: the resources behind all of it, each once, sorted
 trace        why, clause by clause, as on a card
 missing      what could not be seen
-order        ``Type/id`` of the order that was judged at its own moment (``--every order``), else null
+order        with ``--every order``: ``Type/id`` of the order that was judged; else null
 asOf         the instant judged for, with the site's offset: of such an order its own
 rulebook     digest of the rulebook
 ============ ===================================================================================

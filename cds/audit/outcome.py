@@ -5,10 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from cds.audit.line import finding_line, problem_line, told_findings
+from cds.audit.orders import Pad
 from cds.audit.tally import Tally
 from cds.audit.timeline import patient_line
-from cds.cards.judge import Setting, judge
+from cds.cards.judge import Judged, Setting, judge
 from cds.cards.wire import encode
+from cds.chart.model import Chart
 from cds.chart.reader import Charts
 from cds.values.problem import Place, Problem, Severity
 
@@ -53,22 +55,53 @@ class Outcome(msgspec.Struct):
             problems = ()
 
     def _judge_one(self, charts: Charts, name: str, setting: Setting) -> None:
+        if setting.every:
+            self._judge_orders(charts, name, setting)
+            return
         for item in judge(charts, name, setting):
-            told = list(told_findings(item.answer))
-            lines = [finding_line(one, said, item, setting.rulebook) for one, said in told]
-            review = item.answer.review
-            self.tally.add_review(review, setting.rulebook)
-            self.findings += lines
-            if told:
-                self.patients.append(patient_line(item, told, lines, setting.rulebook))
-            for finding, said in told:
-                self.tally.add_finding(finding, said)
-            for problem in item.problems:
-                self.tell(problem, name, item.patient)
-            for found in item.disagreements:
-                self.disagreements.append(encode({"input": name, **found.as_json()}) + b"\n")
-            for medication in review.unclassified:
-                self.tell(_unclassified(name, medication), name, item.patient)
+            self._take(item, setting)
+            self._close(item.answer.review.chart, name, set(item.answer.review.unclassified))
+
+    def _judge_orders(self, charts: Charts, name: str, setting: Setting) -> None:
+        (chart,) = charts.charts
+        patient = chart.patient.id
+        if setting.patient and patient != setting.patient.removeprefix("Patient/"):
+            return
+        pad = Pad.of(chart, name, setting)
+        for problem in sorted({*charts.problems, *chart.problems, *pad.problems}):
+            self.tell(problem, name, patient)
+        before = self.tally.judged, self.tally.deceased
+        unclassified: set[str] = set()
+        for order, item in pad.each():
+            if isinstance(item, Exception):
+                self.tell(not_judged(Place(name, resource=order.name), item), name, patient)
+                continue
+            self._take(item, setting)
+            unclassified.update(item.answer.review.unclassified)
+        self.tally.add_orders(pad.not_judged, before)
+        self._close(chart, name, unclassified)
+
+    def _take(self, item: Judged, setting: Setting) -> None:
+        """What was judged: its findings, its counts, its problems."""
+        told = list(told_findings(item.answer))
+        lines = [finding_line(one, said, item, setting.rulebook) for one, said in told]
+        self.tally.add_review(item.answer.review, setting.rulebook)
+        self.findings += lines
+        if told:
+            self.patients.append(patient_line(item, told, lines, setting.rulebook))
+        for finding, said in told:
+            self.tally.add_finding(finding, said)
+        for problem in item.problems:
+            self.tell(problem, item.input, item.patient)
+        for found in item.disagreements:
+            named = {"input": item.input, **found.as_json(), "order": item.order or None}
+            self.disagreements.append(encode(named) + b"\n")
+
+    def _close(self, chart: Chart, name: str, unclassified: set[str]) -> None:
+        """What is counted once for a patient, however often they were judged."""
+        self.tally.add_record(chart, unclassified)
+        for medication in sorted(unclassified):
+            self.tell(_unclassified(name, medication), name, chart.patient.id)
 
 
 def _unclassified(name: str, medication: str) -> Problem:

@@ -35,6 +35,7 @@ def _print_tables(summary: dict[str, Any]) -> None:
         f"inputs that could not be read: {inputs['unreadable']}\n"
         f"patients judged: {patients['judged']}, deceased and not judged: "
         f"{patients['deceased_not_judged']}\n"
+        f"{_orders(summary['orders'])}"
         f"findings: {summary['findings']}, cards: {sum(summary['cards'].values())}, "
         f"problems: {sum(sum(kind.values()) for kind in summary['problems'].values())}, "
         f"medications that could not be classified: {summary['unclassified']['medications']}"
@@ -52,3 +53,14 @@ def _print_tables(summary: dict[str, Any]) -> None:
     quiet = len(summary["rules"]) - len(rules)
     if quiet:
         console.print(f"other rules, which fired for nobody and are unknown for nobody: {quiet}")
+
+
+def _orders(orders: dict[str, Any] | None) -> str:
+    """The line that says what was judged one by one, and what was not."""
+    if orders is None:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in orders["not_judged"].items())
+    return (
+        f"orders judged, each at its own date: {orders['judged']}, patient deceased by then: "
+        f"{orders['deceased_not_judged']}, not judged: {reasons or 'none'}\n"
+    )

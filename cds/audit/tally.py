@@ -12,6 +12,7 @@ import msgspec
 
 from cds.audit.line import Said
 from cds.cards.judge import Setting
+from cds.chart.model import Chart
 from cds.engine.finding import Finding, Review
 from cds.engine.needs import coverage_read
 from cds.engine.review import speaks_on
@@ -36,6 +37,10 @@ class Tally(msgspec.Struct):
     For each judged patient and rule of the hook exactly one of ``fired``, ``not_fired`` and
     ``unknown`` is counted; a rule that fired for one thing and is unknown for another is *fired*,
     and in ``partly`` as well. ``reasons`` counts patients by what was missing.
+
+    With ``--every order`` all of this is counted for each judged order instead, and the patients
+    with any such order in ``people`` and ``people_deceased``. What is counted once for a record
+    is the same: ``ignored``, ``problems``, medications that could not be classified.
     """
 
     inputs: int = 0
@@ -53,9 +58,12 @@ class Tally(msgspec.Struct):
     problems: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     unclassified: int = 0
     unclassified_patients: int = 0
+    people: int = 0
+    people_deceased: int = 0
+    orders_not_judged: Counter[str] = msgspec.field(default_factory=Counter)
 
     def add_review(self, review: Review, rulebook: Rulebook) -> None:
-        """Counts one patient."""
+        """Counts one patient, or one order."""
         if review.problems and not review.verdicts:
             # Not judged: deceased, or an engine failed, which its problem tells.
             self.deceased += any(problem.kind == "patient" for problem in review.problems)
@@ -76,10 +84,18 @@ class Tally(msgspec.Struct):
                     self.reasons[name, reason] += 1
         for kind, state in coverage_read(review, rulebook).items():
             self.coverage[kind, state.value] += 1
-        for reason, count in review.chart.ignored.items():
-            self.ignored[reason] += count
-        self.unclassified += len(review.unclassified)
-        self.unclassified_patients += bool(review.unclassified)
+
+    def add_record(self, chart: Chart, unclassified: set[str]) -> None:
+        """Counts what of a patient's record was not read, or is of no known class."""
+        self.ignored.update(chart.ignored)
+        self.unclassified += len(unclassified)
+        self.unclassified_patients += bool(unclassified)
+
+    def add_orders(self, not_judged: Counter[str], before: tuple[int, int]) -> None:
+        """Counts a patient whose orders were judged, with what was judged and deceased before."""
+        self.people += self.judged > before[0]
+        self.people_deceased += self.deceased > before[1]
+        self.orders_not_judged.update(not_judged)
 
     def add_finding(self, finding: Finding, said: Said) -> None:
         speaks = "line" if said == "line" else "card" if said is True else "silent"
@@ -108,10 +124,12 @@ class Tally(msgspec.Struct):
             "pack": f"{rulebook.pack.id} {rulebook.pack.version}",
             "rulebook": rulebook.digest,
             "hook": setting.hook,
+            "every": setting.every or None,
             "asOf": setting.as_of.astimezone(setting.zone).isoformat(),
             "timezone": setting.zone.key,
             "inputs": {**inputs, "unreadable": self.unreadable},
-            "patients": {"judged": self.judged, "deceased_not_judged": self.deceased},
+            "patients": self._patients(by_order=bool(setting.every)),
+            "orders": self._orders() if setting.every else None,
             "findings": self.findings.total(),
             "cards": {level: self._said(level, "card") for level in reversed(INDICATORS)},
             "lines": sum(self._said(level, "line") for level in INDICATORS),
@@ -124,6 +142,18 @@ class Tally(msgspec.Struct):
             "coverage": _nested(self.coverage),
             "ignored": dict(sorted(self.ignored.items())),
             "problems": _nested(self.problems),
+        }
+
+    def _patients(self, *, by_order: bool) -> dict[str, int]:
+        counts = (self.people, self.people_deceased) if by_order else (self.judged, self.deceased)
+        return dict(zip(("judged", "deceased_not_judged"), counts, strict=True))
+
+    def _orders(self) -> dict[str, Any]:
+        """What the rules' counts are of, and the orders that were left out."""
+        return {
+            "judged": self.judged,
+            "deceased_not_judged": self.deceased,
+            "not_judged": dict(sorted(self.orders_not_judged.items())),
         }
 
     def _said(self, level: str, how: str) -> int:

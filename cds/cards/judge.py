@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,6 +15,7 @@ from cds.chart.fields import Json
 from cds.chart.intake import Call
 from cds.chart.model import Chart
 from cds.chart.reader import Charts, Reader
+from cds.engine.drafting import drafting, orders_of
 from cds.engine.frame import Hook
 from cds.engine.needs import interest
 from cds.engine.review import Stop
@@ -22,12 +24,17 @@ from cds.second.comparison import Disagreement
 from cds.second.opinion import Engine, Opinion, judged_by
 from cds.values.problem import Problem
 
+Every = Literal["", "order"]
+EVERY: tuple[Every, ...] = ("order",)
+"""What an audit can judge one by one, at its own moment."""
+
 
 class Setting(msgspec.Struct, frozen=True):
     """What is judged by, and when: everything but the record itself.
 
     ``shown`` is what rules with a memory must not repeat (``Finding.memory``); ``stop`` is asked
-    between rules whether the time is over.
+    between rules whether the time is over. With ``every`` set to "order" a record is read for the
+    moments of its orders up to ``as_of``.
     """
 
     rulebook: Rulebook
@@ -38,6 +45,7 @@ class Setting(msgspec.Struct, frozen=True):
     engine: Engine = "reference"
     shown: Container[str] = frozenset()
     stop: Stop | None = None
+    every: Every = ""
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -56,7 +64,31 @@ class Judged(msgspec.Struct, frozen=True):
 
 def read_input(data: bytes, name: str, setting: Setting) -> Charts:
     """The charts of an input, read with the pack's words in the site's zone."""
+    if setting.every:
+        return _read_for_orders(data, name, setting)
     return reader_of(setting).read(data, name)
+
+
+def _read_for_orders(data: bytes, name: str, setting: Setting) -> Charts:
+    """The charts of an input, with all that was recent at the time of its earliest order.
+
+    Most records hold no order to be judged: for them, what is recent today is enough.
+    """
+    if drafting(setting.rulebook, setting.hook).needs_all:
+        return reader_of(setting).read(data, name)
+    today = setting.as_of.astimezone(setting.zone).date()
+    found = _reader_on(setting.rulebook, setting.zone, setting.hook, today).read(data, name)
+    days = [
+        order.moment.date()
+        for chart in found.charts
+        for order in orders_of(chart, setting.rulebook, setting.hook, setting.as_of).orders
+    ]
+    first = min(days, default=today)
+    if first == today:
+        return found
+    # By the year, so that few readers serve all records.
+    first = first.replace(month=1, day=1)
+    return _reader_on(setting.rulebook, setting.zone, setting.hook, first).read(data, name)
 
 
 def read_request(request: Json, name: str, setting: Setting) -> Charts:
@@ -66,7 +98,8 @@ def read_request(request: Json, name: str, setting: Setting) -> Charts:
 
 def reader_of(setting: Setting) -> Reader:
     """The reader of everything that is judged by the setting; the same one each time."""
-    today = setting.as_of.astimezone(setting.zone).date()
+    # Of any order's moment nothing is too old.
+    today = date.min if setting.every else setting.as_of.astimezone(setting.zone).date()
     return _reader_on(setting.rulebook, setting.zone, setting.hook, today)
 
 
