@@ -7,6 +7,7 @@ later may be an addition or a reduction, and the dose is not known. What began o
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -112,6 +113,18 @@ class _Timeline(msgspec.Struct, frozen=True):
 
     stretches: Sequence[Stretch]
     first_after: int | None
+    # By first day: the days, the positions of their stretches, the last day of any up to there.
+    _firsts: list[date] = msgspec.field(default_factory=list)
+    _places: list[int] = msgspec.field(default_factory=list)
+    _reach: list[date] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        found = [(stretch.first, place) for place, stretch in enumerate(self.stretches)]
+        for first, place in sorted(found):
+            last = self.stretches[place].last
+            self._firsts.append(first)
+            self._places.append(place)
+            self._reach.append(max(last, self._reach[-1]) if self._reach else last)
 
     def level(self, day: date) -> Dose | None:
         """The dose that is taken on a day; None where nothing is."""
@@ -120,13 +133,21 @@ class _Timeline(msgspec.Struct, frozen=True):
     def _covering(self, day: date) -> list[Stretch]:
         """Of each course the stretch that began last of those that hold the day."""
         found: dict[int, Stretch] = {}
-        for stretch in self.stretches:
+        for stretch in self._holding(day):
             other = found.get(stretch.course)
-            if stretch.first <= day <= stretch.last and (
-                other is None or stretch.first >= other.first
-            ):
+            if other is None or stretch.first >= other.first:
                 found[stretch.course] = stretch
         return list(found.values())
+
+    def _holding(self, day: date) -> list[Stretch]:
+        """The stretches that hold a day, in their order. Looks back no further than any reaches."""
+        places = []
+        number = bisect_right(self._firsts, day)
+        while number and self._reach[number - 1] >= day:
+            number -= 1
+            if self.stretches[self._places[number]].last >= day:
+                places.append(self._places[number])
+        return [self.stretches[place] for place in sorted(places)]
 
     def _together(self, found: list[Stretch]) -> Dose | None:
         newest = max((stretch.first for stretch in found), default=date.min)
@@ -138,10 +159,11 @@ class _Timeline(msgspec.Struct, frozen=True):
 
     def before(self, day: date) -> Dose | None:
         """The dose last taken before a day; None where there is none, or that is too long ago."""
-        eve = _eve(day)
-        lasts = [min(stretch.last, eve) for stretch in self.stretches if stretch.first < day]
-        last = max(lasts, default=None)
-        if last is None or (self.first_after is not None and (day - last).days > self.first_after):
+        number = bisect_left(self._firsts, day)
+        if not number:
+            return None
+        last = min(self._reach[number - 1], _eve(day))
+        if self.first_after is not None and (day - last).days > self.first_after:
             return None
         return self.level(last)
 
