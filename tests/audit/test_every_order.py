@@ -545,7 +545,7 @@ def test_operations_are_judged_where_a_rule_binds_them_as_drafted(tmp_path: Path
         _scan("s", "2002-02-03", "2002-02-01"),
         _scan("t", "2002-02-04", "2002-02-02T08:00:00-05:00", status="completed"),
         _scan("u", "2026-02-04", "2002-02-02", status="draft"),
-        _scan("v", "2002-02-04", "2002-02-02", intent="plan"),
+        _scan("v", "2002-05-04", "2002-02-02", intent="plan"),
     ]
     outcome = audited(*record, by=_scan_pack(tmp_path / "pack", "[order-sign, audit]"))
     told = [json.loads(line) for line in outcome.findings]
