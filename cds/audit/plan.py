@@ -42,6 +42,7 @@ def plan_of(setting: Setting, options: Iterable[tuple[str, object]]) -> Plan:
         "--as-of": moment.isoformat(),
         "--timezone": setting.zone.key,
         "--hook": setting.hook,
+        "--every": setting.every,
         "--engine": setting.engine,
         "--patient": setting.patient,
         **{name: _text(value) for name, value in options},

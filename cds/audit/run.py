@@ -172,6 +172,7 @@ class _Counts(msgspec.Struct):
     timezone: str
     inputs: dict[str, int]
     problems: dict[str, dict[str, int]]
+    every: str | None = None
 
 
 def _exit_code(summary: bytes) -> int:
@@ -192,6 +193,7 @@ def _tell_whole(summary: bytes, setting: Setting, options: Options) -> int:
     pairs = {
         "rulebook": (there.rulebook, setting.rulebook.digest),
         "--hook": (there.hook, setting.hook),
+        "--every": (there.every or "", setting.every),
         "--timezone": (there.timezone, setting.zone.key),
         "--as-of": (there.asOf, there.asOf if options.now else moment),
     }

@@ -908,6 +908,16 @@ def test_an_unusable_call_is_refused(tmp_path: Path, args: list[str], told: str)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_whole_audit_of_drafts_is_none_of_orders(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(bundle(*PEOPLE["p1"])))
+    call = ("audit", path, "--out", tmp_path / "out", "--hook", "order-sign", *WHEN)
+    assert cds(*call).returncode == 0
+    again = cds(*call, "--resume", "--every", "order")
+    assert again.returncode == 2
+    assert "--every was '' and is 'order'" in again.stderr
+
+
 def test_a_patient_by_name_is_the_only_one() -> None:
     record = [*PEOPLE["p1"], *PEOPLE["p2"]]
     by = replace(every(), patient="p2")

@@ -125,6 +125,7 @@ def test_an_interrupted_audit_is_not_begun_anew_unasked(records: Path, halted: P
         (["--timezone", "Europe/Vienna"], "--timezone was 'America/New_York'"),
         (["--disable", "dq"], "rulebook"),
         (["--patient", "p01"], "--patient was '' and is 'p01'"),
+        (["--every", "order"], "--every was '' and is 'order'"),
         (["fhir_examples"], "is new"),
     ],
 )
