@@ -308,7 +308,7 @@ def other(draw: st.DrawFn, name: str, orders: list[str]) -> Json:
             )
 
 
-@settings(max_examples=60, phases=PHASES)
+@settings(max_examples=40, phases=PHASES)
 @given(records())
 def test_an_order_is_judged_as_a_bundle_cut_by_hand_is(record: list[Json]) -> None:
     assert_as_by_hand(record)
@@ -779,7 +779,7 @@ def test_a_death_is_told_once() -> None:
 
 
 def test_a_record_is_read_for_all_of_its_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixty refills: read once to see which orders there are, and once as far back as the first."""
+    """Three years of refills: read once to see which orders there are, and once as far back as the first."""
     reads: list[str] = []
     read_once = Reader.read
 
@@ -790,11 +790,11 @@ def test_a_record_is_read_for_all_of_its_orders(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Reader, "read", counted)
     refills = [
         ordered(f"m{n:02}", on=f"20{n // 12 + 18}-{n % 12 + 1:02}-05", status="completed")
-        for n in range(60)
+        for n in range(36)
     ]
     outcome = audited(person(), *refills)
-    assert outcome.tally.judged == 60
-    assert outcome.tally.fired[NO_USE] == 60
+    assert outcome.tally.judged == 36
+    assert outcome.tally.fired[NO_USE] == 36
     assert len(reads) == 2
 
 
@@ -932,11 +932,11 @@ def test_both_engines_agree_on_every_order(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name, record in PEOPLE.items():
         (tmp_path / "in" / f"{name}.json").write_text(json.dumps(bundle(*record)))
-    for case in EXAMPLES:
+    for case in EXAMPLES[::6]:
         (tmp_path / "in" / f"{case.name}.json").write_text(json.dumps(bundle(*_as_record(case))))
     both = run(tmp_path / "in", "--engine", "both", "--workers", 1, out=tmp_path / "both")
     one = run(tmp_path / "in", "--workers", 1, out=tmp_path / "one")
-    assert both["orders"]["judged"] > 60
+    assert both["orders"]["judged"] > 20
     assert both["problems"] == one["problems"]
     assert not (tmp_path / "both" / "disagreements.ndjson").exists()
     assert read(tmp_path / "both", "findings") == read(tmp_path / "one", "findings")
