@@ -15,14 +15,17 @@ from pathlib import Path
 import msgspec
 
 from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
-from cds.audit.inputs import Export, ExportFile, Gathered, Record
+from cds.audit.grouping import Export, ExportFile
+from cds.audit.inputs import Gathered, Record
 from cds.audit.journal import Journal
 from cds.audit.outcome import Outcome
 from cds.audit.output import Output
 from cds.audit.pool import Lost, Pool
 from cds.audit.progress import Bar
 from cds.audit.sorting import Part, Sorted, shelf_path, spill_path
+from cds.audit.source import reason_of
 from cds.audit.spill import bits_for, partitions
+from cds.audit.stream import DamageError, TooLong, read_lines
 from cds.audit.work import (
     Patients,
     halve_patients,
@@ -32,7 +35,7 @@ from cds.audit.work import (
 )
 from cds.cards.judge import Setting
 from cds.engine.needs import resource_types
-from cds.values.problem import Severity
+from cds.values.problem import Place, Problem, Severity
 
 _CHUNK_BYTES, _CHUNK_RECORDS = 1024 * 1024, 16
 
@@ -129,7 +132,7 @@ class Course(msgspec.Struct):
         skipped, self.done = self.done, 0
         bar.skip(skipped * share)
         paths = tuple(map(shelf_path, shelves))
-        work = (Patients(export.name, part, states, paths) for part in todo[skipped:])
+        work = (Patients(export.name, part, states, paths, export.whole) for part in todo[skipped:])
         for results in self.pool.run("patients", work, halve_patients):
             chunk = Outcome()
             for result in results:
@@ -167,7 +170,7 @@ class Course(msgspec.Struct):
             sorting.miss(kind, problem)
         results: dict[str, list[Sorted]] = {}
         for part, result in zip(parts, found, strict=True):
-            results.setdefault(part.name, []).append(result)
+            results.setdefault(part.source.name, []).append(result)
         for file in files:
             sorting.add(file, results.get(file.name, []))
         return sorting
@@ -189,13 +192,35 @@ def _whole(_: Part) -> list[Part]:
     return []
 
 
+def _lines(source: Record) -> Iterator[Record]:
+    """The lines of a source of which each is a record."""
+    number = 0
+    share = 10 if source.is_packed() else 1
+    try:
+        for lines in read_lines(source):
+            for line in lines:
+                number += 1
+                if isinstance(line, TooLong):
+                    where = Place(source.name, number)
+                    long = Problem(where, "this line is too long", "at most 64 MiB", "json")
+                    yield Record(source.name, line=number, problem=long)
+                elif line.strip():
+                    yield Record(source.name, len(line) // share, data=line, line=number)
+    except (OSError, DamageError) as error:
+        what = str(error) if isinstance(error, DamageError) else reason_of(error)
+        found = Problem(Place(source.name), what, "gzip or plain NDJSON", "file")
+        yield Record(source.name, problem=found)
+
+
 def _chunks(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
     """Records together that make about a MiB."""
     chunk: list[Record] = []
     size = 0
-    for record in records:
+    every = (line for item in records for line in (_lines(item) if item.each else (item,)))
+    for record in every:
         chunk.append(record)
-        size += record.size * (8 if record.name.endswith(".gz") else 1)
+        unpacked = len(record.data) if record.data is not None else record.size
+        size += unpacked * (8 if record.data is None and record.title.endswith(".gz") else 1)
         if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_RECORDS:
             yield tuple(chunk)
             chunk, size = [], 0

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from cds.audit.course import Course
 from cds.audit.derived import Wanted, derive
 from cds.audit.export import needed
-from cds.audit.inputs import Export, Gathered, gather
+from cds.audit.grouping import Export
+from cds.audit.inputs import Gathered, gather
 from cds.audit.journal import Journal
 from cds.audit.outcome import Outcome
 from cds.audit.output import AuditError, InterruptedRun, Output, check_folder, finished_summary
@@ -98,7 +99,7 @@ def _audit(paths: list[str], setting: Setting, options: Options, output: Output)
             )
         if options.now:
             setting = replace(setting, as_of=there.as_of.astimezone(setting.zone))
-    gathered = gather(paths)
+    gathered = gather(paths, output.scratch)
     if not gathered.items:
         told = "; ".join(problem.render() for _, problem in gathered.problems)
         raise AuditError(f"no input found: {told or 'accepted: files, folders, globs or -'}")
@@ -154,7 +155,7 @@ def _write_files(
 
 def _counts(gathered: Gathered, wanted: frozenset[str]) -> dict[str, int]:
     """What the summary tells of the inputs beside the records."""
-    exports = [item for item in gathered.items if isinstance(item, Export)]
+    exports = [item for item in gathered.items if isinstance(item, Export) and not item.whole]
     files = sum(len(export.files) for export in exports)
     return {
         "exports": len(exports),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cds.audit.shelf import Writer
+from cds.audit.source import Source, reason_of
 from cds.audit.spill import BUDGET, Spill, index_path
 from cds.audit.stream import DamageError, Line, TooLong, read_lines
 from cds.chart.export import documents_of, is_plain, owners_of_line, subject_element
@@ -21,7 +22,7 @@ MAX_TOLD_LINES = 100
 class Part(msgspec.Struct, frozen=True):
     """Some lines of one file of an export: those that begin from ``start`` before ``end``."""
 
-    name: str
+    source: Source
     number: int
     folder: Path
     bits: int
@@ -80,16 +81,19 @@ def sort_part(part: Part) -> Sorted:
 
 def _read_part(part: Part, found: Sorted) -> Iterator[list[Line]]:
     """The part's lines; why the file cannot be read, or ends early, goes to ``damage``."""
-    reading = read_lines(Path(part.name), part.start, part.end)
+    reading = read_lines(part.source, part.start, part.end)
     while True:
         try:
             lines = next(reading, None)
         except DamageError as error:
-            found.damage = Problem(Place(part.name), str(error), "gzip or plain NDJSON", "file")
+            found.damage = Problem(
+                Place(part.source.name), str(error), "gzip or plain NDJSON", "file"
+            )
             return
         except OSError as error:
-            what = f"cannot be read: {error.strerror or type(error).__name__}"
-            found.damage = Problem(Place(part.name), what, "a readable file", "file")
+            found.damage = Problem(
+                Place(part.source.name), reason_of(error), "a readable file", "file"
+            )
             return
         if lines is None:
             return
@@ -152,6 +156,10 @@ class _Sorter:
             self._tell(f"this line is no resource: {reason}", "one FHIR resource a line", "json")
             return
         found.good += 1
+        if kind == "Bundle":
+            what = "this line is a Bundle among resources: not read"
+            self._tell(what, "a file of Bundles, or one of resources", "json")
+            return
         if kind not in self.part.wanted:
             ignored = f"{kind}: no rule reads this type"
             found.ignored[ignored] = found.ignored.get(ignored, 0) + 1
@@ -168,7 +176,7 @@ class _Sorter:
     def _tell(
         self, what: str, accepted: str, kind: str, severity: Severity = Severity.ERROR
     ) -> None:
-        problem = Problem(Place(self.part.name), what, accepted, kind, severity)
+        problem = Problem(Place(self.part.source.name), what, accepted, kind, severity)
         self.found.tell(self.found.lines, problem)
 
     def _put(self, line: bytes) -> None:

@@ -121,13 +121,14 @@ def read_record(
     read: Read,
     states: Mapping[str, Coverage],
     shelf: Shelf,
+    drafts: bool = False,
 ) -> Charts:
     """The chart of one patient from their lines of an export named ``name``; ``read`` reads it.
 
     ``lines`` are JSON objects in any order: the same chart comes of every order.
     ``states`` says of a type what holds when the patient has none of it (``empty`` or ``absent``),
     or what holds for everybody (``failed``, ``truncated``). Medications that the lines refer to
-    come from ``shelf``.
+    come from ``shelf``. With ``drafts`` what is drafted in them is being written now.
     What is wrong is a problem; a chart that cannot be made is not there.
     """
     chosen = _people_first(sorted(set(lines)))
@@ -139,7 +140,11 @@ def read_record(
         where = Place(name, resource=f"Patient/{patient}")
         found = read(_bundle(good, shelf), name)
         problems = [*found.problems, Problem(where, what, "one resource a line", "json")]
-    own = tuple(_exported(chart, states) for chart in found.charts if chart.patient.id == patient)
+    own = tuple(
+        _exported(chart, states, drafts=drafts)
+        for chart in found.charts
+        if chart.patient.id == patient
+    )
     return Charts(own, None, tuple(problem for problem in problems if not _is_shared(problem)))
 
 
@@ -154,8 +159,10 @@ def _bundle(lines: list[bytes], shelf: Shelf) -> bytes:
     return b'{"resourceType":"Bundle","entry":[{"resource":' + entries + b"}]}"
 
 
-def _exported(chart: Chart, states: Mapping[str, Coverage]) -> Chart:
+def _exported(chart: Chart, states: Mapping[str, Coverage], *, drafts: bool) -> Chart:
     """The chart as an export means it: its coverage, and nothing in it is being written now."""
+    if drafts:
+        return replace(chart, coverage=_coverage(chart, states))
     courses, operations = chart.courses, chart.operations
     if any(record.drafted for course in courses for record in course.records):
         courses = join_courses(
