@@ -8,6 +8,7 @@ alone, so a run that is resumed knows by their number where it was.
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +19,7 @@ from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size
 from cds.audit.grouping import Export, ExportFile
 from cds.audit.inputs import Gathered, Record
 from cds.audit.journal import Journal
+from cds.audit.memory import Memory
 from cds.audit.outcome import Outcome
 from cds.audit.output import Output
 from cds.audit.pool import Lost, Pool
@@ -48,6 +50,8 @@ class Course(msgspec.Struct):
     output: Output
     journal: Journal[Outcome]
     pool: Pool
+    memory: Memory
+    bar: Bar
     wanted: frozenset[str] = frozenset()
     done: int = 0
     exports: int = 0
@@ -58,14 +62,13 @@ class Course(msgspec.Struct):
         self.done = self.journal.count
         if not self._is_done():
             self.journal.append(_told(gathered))
-        with Bar(sum(self._size(item) for item in gathered.items)) as bar:
-            for is_export, items in groupby(gathered.items, lambda item: isinstance(item, Export)):
-                if not is_export:
-                    self._records((item for item in items if isinstance(item, Record)), bar)
-                    continue
-                for item in items:
-                    assert isinstance(item, Export)
-                    self._export(item, bar)
+        for is_export, items in groupby(gathered.items, lambda item: isinstance(item, Export)):
+            if not is_export:
+                self._records([item for item in items if isinstance(item, Record)])
+                continue
+            for item in items:
+                assert isinstance(item, Export)
+                self._export(item)
 
     def _is_done(self, count: int = 1) -> bool:
         """Whether the next steps are in the journal already; they are then counted off."""
@@ -77,50 +80,45 @@ class Course(msgspec.Struct):
         self.journal.append(outcome)
         self.output.keep = True
 
-    def _size(self, item: Record | Export) -> int:
-        if isinstance(item, Record):
-            return item.size
-        # Once for sorting, once for judging.
-        return 2 * read_size(needed(item, self.wanted))
-
     # -- records ----------------------------------------------------------------------------------
 
-    def _records(self, records: Iterable[Record], bar: Bar) -> None:
-        sizes: list[int] = []
-        chunks = self._left(_chunks(records), sizes, bar)
-        for number, results in enumerate(self.pool.run("records", chunks, halve_records)):
+    def _records(self, records: list[Record]) -> None:
+        sizes: deque[int] = deque()
+        self.bar.begin("judging", sum(record.size for record in records))
+        chunks = self._left(_chunks(records), sizes)
+        for results in self.pool.run("records", chunks, halve_records):
             chunk = Outcome()
             for result in results:
                 chunk.merge(lost_records(result.item) if isinstance(result, Lost) else result)
             self._append(chunk)
-            bar.advance(sizes[number], chunk.tally.judged)
+            self.bar.advance(sizes.popleft(), chunk.tally.judged)
 
     def _left(
-        self, chunks: Iterator[tuple[Record, ...]], sizes: list[int], bar: Bar
+        self, chunks: Iterator[tuple[Record, ...]], sizes: deque[int]
     ) -> Iterator[tuple[Record, ...]]:
         """The chunks that are not judged yet; the size of each is added to ``sizes``."""
         for chunk in chunks:
             size = sum(item.size for item in chunk)
             if self._is_done():
-                bar.skip(size)
+                self.bar.skip(size)
                 continue
             sizes.append(size)
             yield chunk
 
     # -- an export --------------------------------------------------------------------------------
 
-    def _export(self, export: Export, bar: Bar) -> None:
+    def _export(self, export: Export) -> None:
         files = needed(export, self.wanted)
         size = read_size(files)
         bits = bits_for(size)
         folder = self.output.scratch / f"export-{self.exports}"
         self.exports += 1
         if self._is_done(1 + (1 << bits)):
-            bar.skip(2 * size)
             return
         folder.mkdir(exist_ok=True)
-        parts = list(parts_of(files, folder, self.wanted, self._patient()))
-        found = self._sorted(parts, folder, bar, size)
+        parts = list(parts_of(files, folder, self.wanted, self._patient(), self.memory.budget))
+        self.bar.begin("sorting", size)
+        found = self._sorted(parts, folder, size)
         sorting = self._told_sorting(export, files, parts, found)
         if not self._is_done():
             self._append(sorting.outcome)
@@ -130,7 +128,8 @@ class Course(msgspec.Struct):
         todo = partitions(bits, map(spill_path, good))
         share = size // len(todo)
         skipped, self.done = self.done, 0
-        bar.skip(skipped * share)
+        self.bar.begin("judging", size)
+        self.bar.skip(skipped * share)
         paths = tuple(map(shelf_path, shelves))
         work = (Patients(export.name, part, states, paths, export.whole) for part in todo[skipped:])
         for results in self.pool.run("patients", work, halve_patients):
@@ -138,25 +137,25 @@ class Course(msgspec.Struct):
             for result in results:
                 chunk.merge(lost_patients(result.item) if isinstance(result, Lost) else result)
             self._append(chunk)
-            bar.advance(share, chunk.tally.judged)
+            self.bar.advance(share, chunk.tally.judged)
         shutil.rmtree(folder)
 
     def _patient(self) -> str:
         return self.setting.patient.removeprefix("Patient/")
 
-    def _sorted(self, parts: list[Part], folder: Path, bar: Bar, size: int) -> list[Sorted]:
+    def _sorted(self, parts: list[Part], folder: Path, size: int) -> list[Sorted]:
         """What sorting each part gave; what a run before this one has sorted stays as it is.
 
         A worker answers when its part is whole on disk, and only then it is in the journal.
         """
         share = size // max(1, len(parts))
         with Journal(folder / "sorted", Sorted) as journal:
-            bar.skip(journal.count * share)
+            self.bar.skip(journal.count * share)
             left = parts[journal.count :]
             for (found,) in self.pool.run("sort", left, _whole):
                 journal.append(Sorted(lost=True) if isinstance(found, Lost) else found)
                 self.output.keep = True
-                bar.advance(share)
+                self.bar.advance(share)
             return list(journal.read())
 
     def _told_sorting(

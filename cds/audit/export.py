@@ -34,13 +34,14 @@ def parts_of(
     folder: Path,
     wanted: frozenset[str],
     patient: str = "",
-    budget: int = BUDGET,
+    most: int = BUDGET,
 ) -> Iterator[Part]:
     """The parts that can be sorted by themselves: a gzip file whole, a plain one in pieces.
 
-    They follow from the files alone; ``budget`` is what each may hold in memory.
+    They follow from the files alone; ``most`` is what each may hold in memory.
     """
     size = read_size(files)
+    budget = min(most, max(BUDGET, size // 512))
     piece = min(_LARGEST_PART, max(_LEAST_PART, size // 64))
     number = 0
     for file in files:

@@ -18,6 +18,8 @@ from cds.values.problem import Place, Problem, Severity
 MAX_TOLD_LINES = 100
 """So many bad lines of one file are told one by one; of more their number."""
 
+_SMALLER = "shorter lines, a larger --memory or fewer workers"
+
 
 class Part(msgspec.Struct, frozen=True):
     """Some lines of one file of an export: those that begin from ``start`` before ``end``."""
@@ -90,6 +92,10 @@ def _read_part(part: Part, found: Sorted) -> Iterator[list[Line]]:
                 Place(part.source.name), str(error), "gzip or plain NDJSON", "file"
             )
             return
+        except MemoryError:
+            what = "has a line that needs more memory than there is: not read further"
+            found.damage = Problem(Place(part.source.name), what, _SMALLER, "memory")
+            return
         except OSError as error:
             found.damage = Problem(
                 Place(part.source.name), reason_of(error), "a readable file", "file"
@@ -113,7 +119,10 @@ class _Sorter:
     def sort_all(self, lines: list[Line]) -> None:
         """Lines one after the other: those written the common way quickly, any other by itself."""
         texts = [line if isinstance(line, bytes) and line else b"null" for line in lines]
-        documents = documents_of(texts) or [None] * len(lines)
+        try:
+            documents = documents_of(texts) or [None] * len(lines)
+        except MemoryError:
+            documents = [None] * len(lines)
         held, elements, first = self._spill.held, self._elements, self.found.lines
         for number, (line, document) in enumerate(zip(texts, documents, strict=True), 1):
             try:
@@ -151,6 +160,9 @@ class _Sorter:
             if kind == "Medication":
                 self._put(line)
                 return
+        except MemoryError:
+            self._tell("this line needs more memory than there is", _SMALLER, "memory")
+            return
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else _reason(error)
             self._tell(f"this line is no resource: {reason}", "one FHIR resource a line", "json")

@@ -109,22 +109,16 @@ class Partition(msgspec.Struct, frozen=True):
     only: tuple[bytes, ...] | None = None
 
     def groups(self, largest: int = 1 << 62) -> Iterator[tuple[bytes, list[bytes] | None]]:
-        """Each patient's key and lines, by rank; None for more than ``largest`` bytes of lines.
+        """Each patient's key and lines, by rank.
 
-        A small partition is read at once, of a large one a patient after the other. Raises OSError.
+        None for more than ``largest`` bytes of lines, or than there is memory for. A small
+        partition is read at once, of a large one a patient after the other. Raises OSError.
         """
         places = {path: self._pieces(path) for path in self.paths}
         size = sum(sum(pieces[1::2]) for pieces in places.values())
         found = _read(places) if size <= _WHOLE else _found(places)
         for key in self._chosen(found):
-            parts = found[key]
-            if (
-                sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
-                > largest
-            ):
-                yield key, None
-            else:
-                yield key, b"\n".join(map(_body, parts)).split(b"\n")
+            yield key, _lines(found[key], largest)
 
     def patients(self) -> list[bytes]:
         """The patients' keys, by rank. Raises OSError."""
@@ -153,6 +147,15 @@ class Partition(msgspec.Struct, frozen=True):
             file.seek(((1 << self.bits) + 1 + bounds[0]) * _WIDTH)
             pieces.frombytes(file.read((bounds[1] - bounds[0]) * _WIDTH))
         return pieces
+
+
+def _lines(parts: list[bytes | Stored], largest: int) -> list[bytes] | None:
+    if sum(len(part) if isinstance(part, bytes) else part.length for part in parts) > largest:
+        return None
+    try:
+        return b"\n".join(map(_body, parts)).split(b"\n")
+    except MemoryError:
+        return None
 
 
 def _body(part: bytes | Stored) -> bytes:

@@ -128,8 +128,9 @@ def _charts_of(
     """The charts of a patient's lines; None of them were too many."""
     where = Place(patients.name, resource=f"Patient/{name}")
     if lines is None:
-        what = f"the lines of this patient are more than {MAX_BYTES // (1024 * 1024)} MiB"
-        return Charts((), None, (Problem(where, what, "one patient's record", "file"),))
+        most = f"{MAX_BYTES // (1024 * 1024)} MiB"
+        what = f"the lines of this patient are more than {most}, or than a worker's memory"
+        return Charts((), None, (Problem(where, what, "one patient's record", "memory"),))
 
     def read(data: bytes, source: str) -> Charts:
         return read_input(data, source, setting)
