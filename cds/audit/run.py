@@ -140,7 +140,7 @@ def _judge(
     read_input(b"", "", setting)
     jobs: dict[str, Job] = {
         "records": partial(judge_records, setting),
-        "sort": sort_part,
+        "sort": partial(sort_part, setting),
         "patients": partial(judge_patients, setting),
     }
     memory = memory_of(options.workers, options.memory)

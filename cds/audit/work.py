@@ -14,9 +14,10 @@ from cds.audit.outcome import Outcome, not_judged
 from cds.audit.shelf import Shelf
 from cds.audit.source import DAMAGE, reason_of
 from cds.audit.spill import Partition
-from cds.cards.judge import Setting, read_input
+from cds.cards.judge import Setting, read_input, reader_of
 from cds.chart.document import MAX_BYTES
-from cds.chart.export import read_record
+from cds.chart.export import Lines, read_record
+from cds.chart.interest import before
 from cds.chart.model import Coverage
 from cds.chart.reader import Charts
 from cds.values.problem import Place, Problem
@@ -123,7 +124,7 @@ def judge_patients(setting: Setting, patients: Patients) -> Outcome:
 
 
 def _charts_of(
-    name: str, lines: list[bytes] | None, patients: Patients, setting: Setting, shelf: Shelf
+    name: str, lines: Lines | None, patients: Patients, setting: Setting, shelf: Shelf
 ) -> Charts:
     """The charts of a patient's lines; None of them were too many."""
     where = Place(patients.name, resource=f"Patient/{name}")
@@ -135,9 +136,14 @@ def _charts_of(
     def read(data: bytes, source: str) -> Charts:
         return read_input(data, source, setting)
 
+    interest = reader_of(setting).interest
+    left = {
+        kind: replace(item, reason=before(interest.since)) if kind in interest.dated else item
+        for kind, item in lines.left.items()
+    }
     try:
         found = read_record(
-            *(lines, name, patients.name),
+            *(replace(lines, left=left), name, patients.name),
             read=read,
             states=patients.states,
             shelf=shelf,

@@ -12,6 +12,7 @@ from cds.audit.memory import MIB, Memory, memory_of, read_size
 from cds.audit.sorting import Part, sort_part
 from cds.audit.source import Source
 from cds.audit.spill import Spill, partitions
+from tests.audit.killing import setting
 from tests.audit.population import (
     content,
     population,
@@ -94,9 +95,9 @@ def test_a_reader_holds_no_more_than_its_budget(tmp_path: Path) -> None:
             *(0, folder, 4, frozenset({"Condition"})),
             budget=budget,
         )
-        assert sort_part(part).good == 5000
+        assert sort_part(setting(), part).good == 5000
         groups = [
-            (key, sorted(lines or ()))
+            (key, sorted(lines.asked) if lines else [])
             for item in partitions(4, [folder / "lines-0"])
             for key, lines in item.groups()
         ]
@@ -110,12 +111,12 @@ def test_a_large_partition_is_read_a_patient_after_the_other(
 ) -> None:
     spill = Spill(tmp_path / "lines", 4, budget=500)
     for number in range(300):
-        spill.add(f"Patient/p{number % 20}", f"line {number}".encode())
+        spill.held[f"Patient/p{number % 20}"].append(f"line {number}".encode())
         spill.grow(20)
     spill.close()
     whole = [list(part.groups()) for part in partitions(4, [spill.path])]
     monkeypatch.setattr("cds.audit.spill._WHOLE", 0)
     assert [list(part.groups()) for part in partitions(4, [spill.path])] == whole
-    assert sum(len(lines or ()) for groups in whole for _, lines in groups) == 300
+    assert sum(len(lines.asked) for groups in whole for _, lines in groups if lines) == 300
     few = [item for part in partitions(4, [spill.path]) for item in part.groups(largest=100)]
     assert {lines is None for _, lines in few} == {True}
