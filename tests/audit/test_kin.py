@@ -76,6 +76,9 @@ def patient(number: int) -> list[Json]:
         ndc = {"coding": [{"system": "http://hl7.org/fhir/sid/ndc", "code": f"0000{index}"}]}
         past = {"authoredOn": "2015-01-01", "medicationCodeableConcept": ndc}
         some(0.6, order(f"{who}-u{index}", "", who, **past))
+    for index in range(rng.randrange(3)):
+        past = {"authoredOn": "2015-01-01"}
+        some(0.7, order(f"{who}-l{index}", "lisinopril 10 MG Oral Tablet", who, **past))
     booking = operation(f"{who}-s", who, occurrenceDateTime="2026-06-13")
     some(0.4, booking)
     for index in range(rng.randrange(4)):
