@@ -114,6 +114,14 @@ def audit(
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option("--format", help="text, or json (the content of summary.json).")
     ] = "text",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            help="Memory to keep within, such as 2G [default: half of what there is].",
+            metavar="SIZE",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an audit into --out that ended early.")
     ] = False,
@@ -139,6 +147,7 @@ def audit(
         as_json=format == "json",
         resume=resume,
         now=as_of is None,
+        memory=_memory(memory),
     )
     try:
         raise typer.Exit(run_audit(inputs, setting, options))
@@ -148,6 +157,16 @@ def audit(
         raise Stop(str(error)) from error
     except KeyboardInterrupt:
         raise Stop("interrupted: nothing was written", 130) from None
+
+
+def _memory(text: str | None) -> int:
+    """The bytes that an option names, 0 for none; raises Stop."""
+    from cds.audit.memory import read_size
+
+    try:
+        return read_size(text) if text is not None else 0
+    except ValueError as error:
+        raise Stop(f"--memory: {error}") from error
 
 
 def _cores() -> int:

@@ -8,6 +8,7 @@ alone, so a run that is resumed knows by their number where it was.
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -15,14 +16,18 @@ from pathlib import Path
 import msgspec
 
 from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
-from cds.audit.inputs import Export, ExportFile, Gathered, Record
+from cds.audit.grouping import Export, ExportFile
+from cds.audit.inputs import Gathered, Record
 from cds.audit.journal import Journal
+from cds.audit.memory import Memory
 from cds.audit.outcome import Outcome
 from cds.audit.output import Output
 from cds.audit.pool import Lost, Pool
 from cds.audit.progress import Bar
 from cds.audit.sorting import Part, Sorted, shelf_path, spill_path
+from cds.audit.source import reason_of
 from cds.audit.spill import bits_for, partitions
+from cds.audit.stream import DamageError, TooLong, read_lines
 from cds.audit.work import (
     Patients,
     halve_patients,
@@ -32,7 +37,7 @@ from cds.audit.work import (
 )
 from cds.cards.judge import Setting
 from cds.engine.needs import resource_types
-from cds.values.problem import Severity
+from cds.values.problem import Place, Problem, Severity
 
 _CHUNK_BYTES, _CHUNK_RECORDS = 1024 * 1024, 16
 
@@ -45,6 +50,8 @@ class Course(msgspec.Struct):
     output: Output
     journal: Journal[Outcome]
     pool: Pool
+    memory: Memory
+    bar: Bar
     wanted: frozenset[str] = frozenset()
     done: int = 0
     exports: int = 0
@@ -55,14 +62,13 @@ class Course(msgspec.Struct):
         self.done = self.journal.count
         if not self._is_done():
             self.journal.append(_told(gathered))
-        with Bar(sum(self._size(item) for item in gathered.items)) as bar:
-            for is_export, items in groupby(gathered.items, lambda item: isinstance(item, Export)):
-                if not is_export:
-                    self._records((item for item in items if isinstance(item, Record)), bar)
-                    continue
-                for item in items:
-                    assert isinstance(item, Export)
-                    self._export(item, bar)
+        for is_export, items in groupby(gathered.items, lambda item: isinstance(item, Export)):
+            if not is_export:
+                self._records([item for item in items if isinstance(item, Record)])
+                continue
+            for item in items:
+                assert isinstance(item, Export)
+                self._export(item)
 
     def _is_done(self, count: int = 1) -> bool:
         """Whether the next steps are in the journal already; they are then counted off."""
@@ -74,50 +80,45 @@ class Course(msgspec.Struct):
         self.journal.append(outcome)
         self.output.keep = True
 
-    def _size(self, item: Record | Export) -> int:
-        if isinstance(item, Record):
-            return item.size
-        # Once for sorting, once for judging.
-        return 2 * read_size(needed(item, self.wanted))
-
     # -- records ----------------------------------------------------------------------------------
 
-    def _records(self, records: Iterable[Record], bar: Bar) -> None:
-        sizes: list[int] = []
-        chunks = self._left(_chunks(records), sizes, bar)
-        for number, results in enumerate(self.pool.run("records", chunks, halve_records)):
+    def _records(self, records: list[Record]) -> None:
+        sizes: deque[int] = deque()
+        self.bar.begin("judging", sum(record.size for record in records))
+        chunks = self._left(_chunks(records), sizes)
+        for results in self.pool.run("records", chunks, halve_records):
             chunk = Outcome()
             for result in results:
                 chunk.merge(lost_records(result.item) if isinstance(result, Lost) else result)
             self._append(chunk)
-            bar.advance(sizes[number], chunk.tally.judged)
+            self.bar.advance(sizes.popleft(), chunk.tally.judged)
 
     def _left(
-        self, chunks: Iterator[tuple[Record, ...]], sizes: list[int], bar: Bar
+        self, chunks: Iterator[tuple[Record, ...]], sizes: deque[int]
     ) -> Iterator[tuple[Record, ...]]:
         """The chunks that are not judged yet; the size of each is added to ``sizes``."""
         for chunk in chunks:
             size = sum(item.size for item in chunk)
             if self._is_done():
-                bar.skip(size)
+                self.bar.skip(size)
                 continue
             sizes.append(size)
             yield chunk
 
     # -- an export --------------------------------------------------------------------------------
 
-    def _export(self, export: Export, bar: Bar) -> None:
+    def _export(self, export: Export) -> None:
         files = needed(export, self.wanted)
         size = read_size(files)
         bits = bits_for(size)
         folder = self.output.scratch / f"export-{self.exports}"
         self.exports += 1
         if self._is_done(1 + (1 << bits)):
-            bar.skip(2 * size)
             return
         folder.mkdir(exist_ok=True)
-        parts = list(parts_of(files, folder, self.wanted, self._patient()))
-        found = self._sorted(parts, folder, bar, size)
+        parts = list(parts_of(files, folder, self.wanted, self._patient(), self.memory.budget))
+        self.bar.begin("sorting", size)
+        found = self._sorted(parts, folder, size)
         sorting = self._told_sorting(export, files, parts, found)
         if not self._is_done():
             self._append(sorting.outcome)
@@ -127,33 +128,34 @@ class Course(msgspec.Struct):
         todo = partitions(bits, map(spill_path, good))
         share = size // len(todo)
         skipped, self.done = self.done, 0
-        bar.skip(skipped * share)
+        self.bar.begin("judging", size)
+        self.bar.skip(skipped * share)
         paths = tuple(map(shelf_path, shelves))
-        work = (Patients(export.name, part, states, paths) for part in todo[skipped:])
+        work = (Patients(export.name, part, states, paths, export.whole) for part in todo[skipped:])
         for results in self.pool.run("patients", work, halve_patients):
             chunk = Outcome()
             for result in results:
                 chunk.merge(lost_patients(result.item) if isinstance(result, Lost) else result)
             self._append(chunk)
-            bar.advance(share, chunk.tally.judged)
+            self.bar.advance(share, chunk.tally.judged)
         shutil.rmtree(folder)
 
     def _patient(self) -> str:
         return self.setting.patient.removeprefix("Patient/")
 
-    def _sorted(self, parts: list[Part], folder: Path, bar: Bar, size: int) -> list[Sorted]:
+    def _sorted(self, parts: list[Part], folder: Path, size: int) -> list[Sorted]:
         """What sorting each part gave; what a run before this one has sorted stays as it is.
 
         A worker answers when its part is whole on disk, and only then it is in the journal.
         """
         share = size // max(1, len(parts))
         with Journal(folder / "sorted", Sorted) as journal:
-            bar.skip(journal.count * share)
+            self.bar.skip(journal.count * share)
             left = parts[journal.count :]
             for (found,) in self.pool.run("sort", left, _whole):
                 journal.append(Sorted(lost=True) if isinstance(found, Lost) else found)
                 self.output.keep = True
-                bar.advance(share)
+                self.bar.advance(share)
             return list(journal.read())
 
     def _told_sorting(
@@ -167,7 +169,7 @@ class Course(msgspec.Struct):
             sorting.miss(kind, problem)
         results: dict[str, list[Sorted]] = {}
         for part, result in zip(parts, found, strict=True):
-            results.setdefault(part.name, []).append(result)
+            results.setdefault(part.source.name, []).append(result)
         for file in files:
             sorting.add(file, results.get(file.name, []))
         return sorting
@@ -189,13 +191,35 @@ def _whole(_: Part) -> list[Part]:
     return []
 
 
+def _lines(source: Record) -> Iterator[Record]:
+    """The lines of a source of which each is a record."""
+    number = 0
+    share = 10 if source.is_packed() else 1
+    try:
+        for lines in read_lines(source):
+            for line in lines:
+                number += 1
+                if isinstance(line, TooLong):
+                    where = Place(source.name, number)
+                    long = Problem(where, "this line is too long", "at most 64 MiB", "json")
+                    yield Record(source.name, line=number, problem=long)
+                elif line.strip():
+                    yield Record(source.name, len(line) // share, data=line, line=number)
+    except (OSError, DamageError) as error:
+        what = str(error) if isinstance(error, DamageError) else reason_of(error)
+        found = Problem(Place(source.name), what, "gzip or plain NDJSON", "file")
+        yield Record(source.name, problem=found)
+
+
 def _chunks(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
     """Records together that make about a MiB."""
     chunk: list[Record] = []
     size = 0
-    for record in records:
+    every = (line for item in records for line in (_lines(item) if item.each else (item,)))
+    for record in every:
         chunk.append(record)
-        size += record.size * (8 if record.name.endswith(".gz") else 1)
+        unpacked = len(record.data) if record.data is not None else record.size
+        size += unpacked * (8 if record.data is None and record.title.endswith(".gz") else 1)
         if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_RECORDS:
             yield tuple(chunk)
             chunk, size = [], 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from cds.audit.inputs import Export, ExportFile
+from cds.audit.grouping import Export, ExportFile
 from cds.audit.outcome import Outcome
 from cds.audit.sorting import MAX_TOLD_LINES, Part, Sorted
 from cds.audit.spill import BUDGET, bits_for
@@ -21,7 +21,7 @@ _LEAST_PART, _LARGEST_PART = 4 * 1024 * 1024, 256 * 1024 * 1024
 
 def needed(export: Export, wanted: frozenset[str]) -> list[ExportFile]:
     """The files that are read: those of types that rules read."""
-    return [file for file in export.files if file.kind in wanted]
+    return [file for file in export.files if file.kind in wanted or export.whole]
 
 
 def read_size(files: Iterable[ExportFile]) -> int:
@@ -34,17 +34,18 @@ def parts_of(
     folder: Path,
     wanted: frozenset[str],
     patient: str = "",
-    budget: int = BUDGET,
+    most: int = BUDGET,
 ) -> Iterator[Part]:
     """The parts that can be sorted by themselves: a gzip file whole, a plain one in pieces.
 
-    They follow from the files alone; ``budget`` is what each may hold in memory.
+    They follow from the files alone; ``most`` is what each may hold in memory.
     """
     size = read_size(files)
+    budget = min(most, max(BUDGET, size // 512))
     piece = min(_LARGEST_PART, max(_LEAST_PART, size // 64))
     number = 0
     for file in files:
-        part = Part(file.name, number, folder, bits_for(size), wanted, 0, None, patient, budget)
+        part = Part(file, number, folder, bits_for(size), wanted, 0, None, patient, budget)
         starts = range(0, file.size, piece) if not file.packed else range(1)
         for start in starts or range(1):
             last = file.packed or start + piece >= file.size
@@ -61,7 +62,7 @@ def missing_files(export: Export, wanted: frozenset[str]) -> list[tuple[str, Pro
     manifest = export.manifest
     if manifest is None:
         return []
-    there = {Path(file.name).name.removesuffix(".gz") for file in export.files}
+    there = {file.title.removesuffix(".gz") for file in export.files}
     found = []
     for kind in manifest.types():
         names = manifest.names(kind)
@@ -87,6 +88,9 @@ def states_of(
         kinds |= manifest.asked
         partial = manifest.partial
     found = {}
+    if export.whole:
+        state = Coverage.FAILED if failed else Coverage.EMPTY
+        return dict.fromkeys(sorted(wanted), state)
     for kind in sorted(wanted):
         state = Coverage.EMPTY if kind in kinds else Coverage.ABSENT
         if "*" in partial or kind in partial:
@@ -102,6 +106,7 @@ class Sorting:
         self.export = export
         self.failed: set[str] = set()
         self.outcome = Outcome()
+        self.outcome.tally.inputs += export.whole
 
     def add(self, file: ExportFile, results: list[Sorted]) -> None:
         """The results of a file's parts, in their order."""

@@ -45,6 +45,11 @@ class Journal(Generic[Record]):
                 self.count, end = self.count + 1, file.tell()
         self._file.truncate(end)
 
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return self._file.tell()
+
     def append(self, record: Record) -> None:
         """Adds a record."""
         data = _encode(record)

@@ -6,11 +6,11 @@ for (`_type`), a start (`_since`) or a selection (`_typeFilter`).
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from cds.audit.source import DAMAGE, Source
 from cds.values.problem import Place, Problem, Severity
 
 _LARGEST = 16 * 1024 * 1024
@@ -22,12 +22,16 @@ class Manifest(msgspec.Struct, frozen=True):
     ``partial`` holds the types that a `_typeFilter` narrows, and ``*`` after a `_since`.
     """
 
-    path: str
+    source: Source
     files: tuple[tuple[str, str], ...] = ()
     asked: frozenset[str] = frozenset()
     partial: frozenset[str] = frozenset()
     errors: int = 0
     deleted: int = 0
+
+    @property
+    def path(self) -> str:
+        return self.source.name
 
     def types(self) -> list[str]:
         return sorted({kind for kind, _ in self.files})
@@ -54,24 +58,25 @@ class Manifest(msgspec.Struct, frozen=True):
 _WARNING = Severity.WARNING
 
 
-def read_manifest(path: Path) -> Manifest | None:
-    """The manifest in ``path``; None when the file is anything else (a record, not JSON, huge)."""
+def read_manifest(source: Source) -> Manifest | None:
+    """The manifest in ``source``; None when it is anything else (a record, not JSON, huge)."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
+        size = source.size if source.inner else source.place.stat().st_size
+        if not source.place.is_file() or size > _LARGEST:
             return None
-        with path.open("rb") as file:
+        with source.open() as file:
             head = file.read(4096)
             if b'"resourceType"' in head or b'"output"' not in (data := head + file.read()):
                 return None
         value = msgspec.json.decode(data)
-    except (OSError, msgspec.DecodeError, RecursionError, ValueError):
+    except (OSError, *DAMAGE, msgspec.DecodeError, RecursionError, ValueError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("output"), list):
         return None
     request = value.get("request")
     query = parse_qs(urlsplit(request).query) if isinstance(request, str) else {}
     return Manifest(
-        path=str(path),
+        source=source,
         files=tuple(_files(value["output"])),
         asked=frozenset(_words(query.get("_type"))),
         partial=frozenset(_partial(query)),

@@ -114,6 +114,11 @@ def _unclassified(name: str, medication: str) -> Problem:
 
 def not_judged(where: Place, error: Exception) -> Problem:
     """The problem of a record that an error of ours kept from being judged."""
+    if isinstance(error, MemoryError):
+        what = "needs more memory than a worker may use: not judged"
+        return Problem(
+            where, what, "a smaller record, a larger --memory or fewer workers", "memory"
+        )
     # The class of the error says enough; its text might quote the record.
     what = f"could not be judged ({type(error).__name__}); please report it"
     return Problem(where, what, "a record in FHIR R4", "internal")

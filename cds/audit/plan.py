@@ -11,7 +11,9 @@ from pathlib import Path
 import msgspec
 
 from cds import __version__
-from cds.audit.inputs import Export, Gathered
+from cds.audit.grouping import Export
+from cds.audit.inputs import Gathered
+from cds.audit.source import Source
 from cds.cards.judge import Setting
 
 PLAN, _INPUTS = "plan.json", "inputs.ndjson"
@@ -25,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True):
     terms: dict[str, str]
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class Seen(msgspec.Struct, frozen=True, array_like=True):
     """One file that is read: its size, when it was last changed (ns); -1 if it is not there."""
 
     name: str
@@ -54,26 +56,26 @@ def _text(value: object) -> str:
     return " ".join(sorted(map(str, value))) if isinstance(value, frozenset) else str(value)
 
 
-def sources(gathered: Gathered) -> Iterator[Source]:
+def sources(gathered: Gathered) -> Iterator[Seen]:
     """Every file that a run reads, in order; and what it cannot read."""
     for item in gathered.items:
         if isinstance(item, Export):
-            yield from (_source(file.name) for file in item.files)
+            yield from (_source(file) for file in item.files)
             if item.manifest is not None:
-                yield _source(item.manifest.path)
+                yield _source(item.manifest.source)
         else:
-            yield _source(item.name)
-    yield from (Source(f"{name}: {problem.what}", -1, 0) for name, problem in gathered.problems)
+            yield _source(item)
+    yield from (Seen(f"{name}: {problem.what}", -1, 0) for name, problem in gathered.problems)
 
 
-def _source(name: str) -> Source:
+def _source(item: Source) -> Seen:
     with suppress(OSError):
-        status = Path(name).stat()
-        return Source(name, status.st_size, status.st_mtime_ns)
-    return Source(name, -1, 0)
+        status = item.place.stat()
+        return Seen(item.name, status.st_size, status.st_mtime_ns)
+    return Seen(item.name, -1, 0)
 
 
-def write_plan(folder: Path, plan: Plan, inputs: Iterable[Source]) -> None:
+def write_plan(folder: Path, plan: Plan, inputs: Iterable[Seen]) -> None:
     """Puts the plan into a folder; where it stands, it is whole. Raises OSError."""
     with (folder / _INPUTS).open("wb") as file:
         file.writelines(msgspec.json.encode(item) + b"\n" for item in inputs)
@@ -91,7 +93,7 @@ def read_plan(folder: Path) -> Plan | None:
         return Plan(datetime.fromisoformat("1970-01-01T00:00:00+00:00"), {})
 
 
-def differences(folder: Path, there: Plan, here: Plan, inputs: Iterable[Source]) -> list[str]:
+def differences(folder: Path, there: Plan, here: Plan, inputs: Iterable[Seen]) -> list[str]:
     """What a run that is to be resumed was about and this one is not; [] when they are the same."""
     names = list(dict.fromkeys((*there.terms, *here.terms)))
     found = [
@@ -100,13 +102,13 @@ def differences(folder: Path, there: Plan, here: Plan, inputs: Iterable[Source])
         if there.terms.get(name) != here.terms.get(name)
     ]
     with (folder / _INPUTS).open("rb") as file:
-        before = (msgspec.json.decode(line, type=Source) for line in file)
+        before = (msgspec.json.decode(line, type=Seen) for line in file)
         changes = (_change(old, new) for old, new in zip_longest(before, inputs) if old != new)
         found += islice(changes, _MOST_TOLD)
     return found
 
 
-def _change(old: Source | None, new: Source | None) -> str:
+def _change(old: Seen | None, new: Seen | None) -> str:
     if new is None or old is None:
         return (
             f"input {old.name} is gone" if old is not None else f"input {new and new.name} is new"

@@ -20,6 +20,8 @@ from typing import Any
 
 import msgspec
 
+from cds.audit.memory import limit_to
+
 Job = Callable[[Any], Any]
 Halve = Callable[[Any], "Sequence[Any]"]
 _TRIES = 2
@@ -53,10 +55,14 @@ class _Worker(msgspec.Struct):
 
 
 class Pool(msgspec.Struct):
-    """``size`` processes that do the named ``jobs``; a context manager that ends them."""
+    """``size`` processes that do the named ``jobs``; a context manager that ends them.
+
+    Each may use ``share`` bytes of memory of its own; 0: any.
+    """
 
     jobs: Mapping[str, Job]
     size: int
+    share: int = 0
     deaths: int = 0
     _workers: list[_Worker] = msgspec.field(default_factory=list)
 
@@ -154,7 +160,7 @@ class Pool(msgspec.Struct):
         others = [item.link for item in self._workers] if _METHOD == "fork" else []
         if _METHOD == "fork":
             others.append(ours)
-        process = context.Process(target=_serve, args=(theirs, dict(self.jobs), others))
+        process = context.Process(target=_serve, args=(theirs, dict(self.jobs), others, self.share))
         process.daemon = True
         worker = _Worker(process, ours)
         with _undisturbed():
@@ -218,11 +224,15 @@ def _path(result: tuple[tuple[int, ...], Any]) -> tuple[int, ...]:
     return result[0]
 
 
-def _serve(link: Connection, jobs: Mapping[str, Job], others: Sequence[Connection]) -> None:
+def _serve(
+    link: Connection, jobs: Mapping[str, Job], others: Sequence[Connection], share: int
+) -> None:
     """A worker's life: takes jobs until the link closes. It leaves Ctrl-C to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
+    if share:
+        limit_to(share)
     # Ends of pipes that a fork inherits: held open here, they would hide that the parent is gone.
     for other in others:
         other.close()

@@ -1,4 +1,4 @@
-"""A bar on a terminal's standard error; silence anywhere else."""
+"""How far a run is: a bar on a terminal's standard error; a line a minute anywhere else."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ import sys
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
-_EVERY = 0.1
+_EVERY, _EVERY_LINE = 0.1, 60.0
 
 
 class Bar:
-    """Bytes done of ``total``, patients and their rate, time left.
+    """One phase after the other: what of it is done, how fast, how long it will take.
 
-    It has no thread of its own, since workers are forked while it runs: it is drawn when told of
-    something.
+    On a terminal it is drawn when told of something: it has no thread of its own, since workers are
+    forked while it runs. In a log a run that takes minutes says so once a minute; a short one says
+    nothing.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self) -> None:
         self._progress: Progress | None = None
-        self._patients = 0
-        self._drawn = self._started = time.monotonic()
+        self._task: TaskID | None = None
+        self._name, self._total = "", 1
+        self._done = self._skipped = self._patients = 0
+        self._drawn = self._started = self._told = time.monotonic()
         if sys.stderr.isatty():
             self._progress = Progress(
                 TextColumn("{task.description}"),
@@ -33,7 +43,6 @@ class Bar:
                 transient=True,
                 auto_refresh=False,
             )
-            self._task = self._progress.add_task("auditing", total=max(total, 1), told="")
 
     def __enter__(self) -> Bar:
         if self._progress is not None:
@@ -44,20 +53,48 @@ class Bar:
         if self._progress is not None:
             self._progress.stop()
 
+    def begin(self, name: str, total: int) -> None:
+        """Begins a phase of so many bytes."""
+        self._name, self._total = name, max(total, 1)
+        self._done = self._skipped = self._patients = 0
+        self._started = time.monotonic()
+        if self._progress is not None:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(name, total=self._total, told="")
+
     def skip(self, size: int) -> None:
         """Tells of bytes that a run before this one has done."""
-        if self._progress is not None:
+        self._skipped += size
+        if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=size)
 
     def advance(self, size: int, patients: int = 0) -> None:
         """Tells of bytes and patients that are done."""
-        if self._progress is None:
-            return
+        self._done += size
         self._patients += patients
         now = time.monotonic()
-        rate = self._patients / max(now - self._started, 1e-3)
-        told = f"{self._patients:,} patients, {rate:,.0f}/s"
-        self._progress.update(self._task, advance=size, told=told)
-        if now - self._drawn > _EVERY:
-            self._drawn = now
-            self._progress.refresh()
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, advance=size, told=self._rate(now))
+            if now - self._drawn > _EVERY:
+                self._drawn = now
+                self._progress.refresh()
+        elif now - self._told >= _EVERY_LINE:
+            self._told = now
+            sys.stderr.write(f"{self._line(now)}\n")
+            sys.stderr.flush()
+
+    def _rate(self, now: float) -> str:
+        seconds = max(now - self._started, 1e-3)
+        rate = f"{self._done / seconds / 1e6:,.1f} MB/s"
+        if not self._patients:
+            return rate
+        return f"{self._patients:,} patients, {self._patients / seconds:,.0f}/s, {rate}"
+
+    def _line(self, now: float) -> str:
+        done = self._done + self._skipped
+        left = (self._total - done) * (now - self._started) / max(self._done, 1)
+        return (
+            f"{self._name}: {min(100, 100 * done // self._total)} %, {self._rate(now)},"
+            f" about {max(1, round(left / 60))} min left"
+        )

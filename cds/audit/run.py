@@ -8,6 +8,7 @@ a journal in their order, and the files are made of that.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,12 +18,15 @@ from msgspec.structs import replace
 from cds.audit.course import Course
 from cds.audit.derived import Wanted, derive
 from cds.audit.export import needed
-from cds.audit.inputs import Export, Gathered, gather
+from cds.audit.grouping import Export
+from cds.audit.inputs import Gathered, gather
 from cds.audit.journal import Journal
+from cds.audit.memory import memory_of
 from cds.audit.outcome import Outcome
 from cds.audit.output import AuditError, InterruptedRun, Output, check_folder, finished_summary
 from cds.audit.plan import differences, plan_of, read_plan, sources, write_plan
 from cds.audit.pool import Job, JobError, Pool
+from cds.audit.progress import Bar
 from cds.audit.report import print_summary
 from cds.audit.results import write_lines, write_summary
 from cds.audit.sorting import sort_part
@@ -38,7 +42,7 @@ class Options(msgspec.Struct, frozen=True):
     """How to run, beside what to judge by. ``supplied``: types that exports here always hold.
 
     ``resume`` goes on with a run that ended early; ``now`` says that nobody asked for the instant
-    judged for, so that a resumed run keeps its own.
+    judged for, so that a resumed run keeps its own. ``memory`` is in bytes, 0 for what is usual.
     """
 
     out: Path
@@ -48,9 +52,10 @@ class Options(msgspec.Struct, frozen=True):
     as_json: bool = False
     resume: bool = False
     now: bool = False
+    memory: int = 0
 
 
-_OF_THE_RUN_ALONE = frozenset({"out", "workers", "notes", "as_json", "resume", "now"})
+_OF_THE_RUN_ALONE = frozenset({"out", "workers", "notes", "as_json", "resume", "now", "memory"})
 """Options that change no result: a run may be resumed with others."""
 
 
@@ -98,7 +103,7 @@ def _audit(paths: list[str], setting: Setting, options: Options, output: Output)
             )
         if options.now:
             setting = replace(setting, as_of=there.as_of.astimezone(setting.zone))
-    gathered = gather(paths)
+    gathered = gather(paths, output.scratch)
     if not gathered.items:
         told = "; ".join(problem.render() for _, problem in gathered.problems)
         raise AuditError(f"no input found: {told or 'accepted: files, folders, globs or -'}")
@@ -115,9 +120,10 @@ def _audit(paths: list[str], setting: Setting, options: Options, output: Output)
             f"--resume: the audit in {output.folder} was about something else: {'; '.join(found)};"
             " accepted: the same call on the same inputs, or another folder"
         )
-    with Journal(output.scratch / "journal", Outcome) as journal:
-        _judge(gathered, setting, options, output, journal)
-        return _write_files(gathered, setting, output, journal)
+    with Bar() as bar, Journal(output.scratch / "journal", Outcome) as journal:
+        _judge(gathered, setting, options, output, journal, bar)
+        bar.begin("writing", journal.size)
+        return _write_files(gathered, setting, output, _watched(journal, bar))
 
 
 def _judge(
@@ -126,6 +132,7 @@ def _judge(
     options: Options,
     output: Output,
     journal: Journal[Outcome],
+    bar: Bar,
 ) -> None:
     """Everything that is not in the journal yet."""
     # Compiled before the workers are forked, so that they have it.
@@ -133,18 +140,26 @@ def _judge(
     read_input(b"", "", setting)
     jobs: dict[str, Job] = {
         "records": partial(judge_records, setting),
-        "sort": sort_part,
+        "sort": partial(sort_part, setting),
         "patients": partial(judge_patients, setting),
     }
-    with Pool(jobs, options.workers) as pool:
-        Course(setting, options.supplied, output, journal, pool).run(gathered)
+    memory = memory_of(options.workers, options.memory)
+    with Pool(jobs, memory.workers, memory.share) as pool:
+        Course(setting, options.supplied, output, journal, pool, memory, bar).run(gathered)
+
+
+def _watched(journal: Journal[Outcome], bar: Bar) -> Iterator[Outcome]:
+    share = journal.size // max(1, journal.count)
+    for outcome in journal.read():
+        yield outcome
+        bar.advance(share)
 
 
 def _write_files(
-    gathered: Gathered, setting: Setting, output: Output, journal: Journal[Outcome]
+    gathered: Gathered, setting: Setting, output: Output, outcomes: Iterator[Outcome]
 ) -> bytes:
     output.clear_results()
-    tally = write_lines(journal.read(), output.results)
+    tally = write_lines(outcomes, output.results)
     inputs = _counts(gathered, frozenset(resource_types(setting.rulebook, setting.hook)))
     summary, text = write_summary(tally, setting, inputs, output.results)
     derive(output.results, summary, Wanted(setting))
@@ -154,7 +169,7 @@ def _write_files(
 
 def _counts(gathered: Gathered, wanted: frozenset[str]) -> dict[str, int]:
     """What the summary tells of the inputs beside the records."""
-    exports = [item for item in gathered.items if isinstance(item, Export)]
+    exports = [item for item in gathered.items if isinstance(item, Export) and not item.whole]
     files = sum(len(export.files) for export in exports)
     return {
         "exports": len(exports),

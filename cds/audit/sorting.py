@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,19 +11,32 @@ from typing import Any
 import msgspec
 
 from cds.audit.shelf import Writer
+from cds.audit.source import Source, reason_of
 from cds.audit.spill import BUDGET, Spill, index_path
 from cds.audit.stream import DamageError, Line, TooLong, read_lines
-from cds.chart.export import documents_of, is_plain, owners_of_line, subject_element
+from cds.cards.judge import Setting, reader_of
+from cds.chart.export import documents_of, is_hidden, is_plain, owners_of_line, subject_element
+from cds.chart.kin import Left
+from cds.chart.medication import MEDICATION_TYPES
+from cds.chart.operation import OPERATION_TYPES
+from cds.chart.reader import Reader
+from cds.chart.sieve import PARTS, Sieve
 from cds.values.problem import Place, Problem, Severity
 
 MAX_TOLD_LINES = 100
 """So many bad lines of one file are told one by one; of more their number."""
 
+_MOST_KNOWN = 100_000
+_REFERENCE = re.compile(rb'"reference":"([A-Z][A-Za-z]*)/[A-Za-z0-9.-]+"')
+_OPERATIONS = frozenset(kind.encode() for kind in OPERATION_TYPES)
+_PARTS = {kind: name.encode() for kind, (name, _) in PARTS.items()}
+_SMALLER = "shorter lines, a larger --memory or fewer workers"
+
 
 class Part(msgspec.Struct, frozen=True):
     """Some lines of one file of an export: those that begin from ``start`` before ``end``."""
 
-    name: str
+    source: Source
     number: int
     folder: Path
     bits: int
@@ -66,12 +81,15 @@ def shelf_path(part: Part) -> Path:
     return part.folder / f"shelf-{part.number}.db"
 
 
-def sort_part(part: Part) -> Sorted:
-    """Writes each line of the part under its patients. Raises OSError when it cannot write."""
+def sort_part(setting: Setting, part: Part) -> Sorted:
+    """Writes each line of the part under its patients, apart where no rule asks for it.
+
+    Raises OSError when it cannot write.
+    """
     # What a process that died may have left behind.
     for path in (spill_path(part), index_path(spill_path(part)), shelf_path(part)):
         path.unlink(missing_ok=True)
-    sorter = _Sorter(part)
+    sorter = _Sorter(part, reader_of(setting))
     for lines in _read_part(part, sorter.found):
         sorter.sort_all(lines)
     sorter.close()
@@ -80,16 +98,23 @@ def sort_part(part: Part) -> Sorted:
 
 def _read_part(part: Part, found: Sorted) -> Iterator[list[Line]]:
     """The part's lines; why the file cannot be read, or ends early, goes to ``damage``."""
-    reading = read_lines(Path(part.name), part.start, part.end)
+    reading = read_lines(part.source, part.start, part.end)
     while True:
         try:
             lines = next(reading, None)
         except DamageError as error:
-            found.damage = Problem(Place(part.name), str(error), "gzip or plain NDJSON", "file")
+            found.damage = Problem(
+                Place(part.source.name), str(error), "gzip or plain NDJSON", "file"
+            )
+            return
+        except MemoryError:
+            what = "has a line that needs more memory than there is: not read further"
+            found.damage = Problem(Place(part.source.name), what, _SMALLER, "memory")
             return
         except OSError as error:
-            what = f"cannot be read: {error.strerror or type(error).__name__}"
-            found.damage = Problem(Place(part.name), what, "a readable file", "file")
+            found.damage = Problem(
+                Place(part.source.name), reason_of(error), "a readable file", "file"
+            )
             return
         if lines is None:
             return
@@ -99,43 +124,107 @@ def _read_part(part: Part, found: Sorted) -> Iterator[list[Line]]:
 class _Sorter:
     """Puts the lines of one part where they belong."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, reader: Reader) -> None:
         self.part = part
         self.found = Sorted()
         self._spill = Spill(spill_path(part), part.bits, part.budget)
         self._elements = {kind: subject_element(kind) for kind in part.wanted - {"Patient"}}
+        self._sieve = Sieve(reader.interest, exact=False, asked=reader.asked)
+        # Of the types asked for by value set alone: by the text of a code whether any set has it.
+        self._codes: dict[str, dict[bytes, bool]] = {
+            kind: {} for kind in reader.interest.classified & part.wanted
+        }
+        drugs = MEDICATION_TYPES if reader.interest.bystanders else frozenset()
+        for kind in part.wanted & {*self._codes, *reader.interest.dated, *drugs}:
+            self._spill.left[kind] = defaultdict(list)
+        self._plain: set[str] = set()
         self._shelf: Writer | None = None
 
     def sort_all(self, lines: list[Line]) -> None:
         """Lines one after the other: those written the common way quickly, any other by itself."""
         texts = [line if isinstance(line, bytes) and line else b"null" for line in lines]
-        documents = documents_of(texts) or [None] * len(lines)
+        try:
+            documents = documents_of(texts) or [None] * len(lines)
+        except MemoryError:
+            documents = [None] * len(lines)
         held, elements, first = self._spill.held, self._elements, self.found.lines
+        plain, left = self._plain, self._spill.left
         for number, (line, document) in enumerate(zip(texts, documents, strict=True), 1):
             try:
                 kind = document["resourceType"]
-                held[document[elements[kind]]["reference"]].append(line)
+                owner = document[elements[kind]]["reference"]
+                if owner not in plain and not self._learn(owner):
+                    pass  # another patient than the one who is asked for
+                elif kind in left and (name := self._left_out(kind, document, line)):
+                    left[kind][owner] += (name, line)
+                else:
+                    held[owner].append(line)
             except (KeyError, TypeError, ValueError, AttributeError):
                 self.found.lines = first + number
-                self._sort_other(lines[number - 1], document)
+                self._sort_other(lines[number - 1])
             else:
                 self.found.good += 1
         self.found.lines = first + len(lines)
         self._spill.grow(sum(map(len, texts)))
 
-    def _sort_other(self, line: Line, document: Any) -> None:
-        """A line whose patient is not held, or that is written in another way."""
+    def _learn(self, owner: str) -> bool:
+        """Whether to keep lines of a patient, named the common way; ValueError for any other."""
+        if not is_plain(owner):
+            raise ValueError
+        if self.part.patient not in ("", owner.removeprefix("Patient/")):
+            return False
+        if len(self._plain) >= _MOST_KNOWN:
+            self._plain.clear()
+        self._plain.add(owner)
+        return True
+
+    def _left_out(self, kind: str, document: Any, line: bytes) -> bytes:
+        """The id of a resource that no rule asks for; empty for any other.
+
+        Empty too where that is not plain to see, or where it may belong to what is asked for by
+        more than its type and id (``cds.chart.kin``).
+        """
         try:
-            owner = document[self._elements[document["resourceType"]]]["reference"]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            owner = None
-        if isinstance(line, bytes) and is_plain(owner):
-            self.found.good += 1
-            if self.part.patient in ("", owner.removeprefix("Patient/")):
-                self._spill.add(owner, line)
-        elif isinstance(line, TooLong):
-            what = "this line is too long"
-            self._tell(what, "at most 64 MiB", "json")
+            name: str = document["id"]
+            if kind in self._codes:
+                left = not self._is_asked(kind, document["code"])
+                left = left and not ((part := _PARTS.get(kind)) and part in line)
+            else:
+                found = self._sieve.left_out(kind, document, "")
+                left = found is not None and not self._may_bind(found)
+        except (KeyError, AttributeError):
+            return b""
+        if not left or is_hidden(line):
+            return b""
+        return name.encode() if name.isascii() and name.isprintable() else b""
+
+    def _is_asked(self, kind: str, code: Any) -> bool:
+        """Whether a code is in a value set, remembered by its text."""
+        codes = self._codes[kind]
+        text = code.mini
+        asked = codes.get(text)
+        if asked is None:
+            if len(codes) >= _MOST_KNOWN:
+                codes.clear()
+            asked = codes[text] = self._sieve.asked.is_asked(kind, code)
+        return asked
+
+    @staticmethod
+    def _may_bind(left: Left) -> bool:
+        """Whether what is left out may be linked to another operation or medication."""
+        if not left.links:
+            return False
+        if left.kind not in OPERATION_TYPES:
+            return True
+        resource: Any = left.resource
+        text: bytes = resource["reasonReference"].mini
+        named = _REFERENCE.findall(text)
+        return len(named) != text.count(b"{") or not _OPERATIONS.isdisjoint(named)
+
+    def _sort_other(self, line: Line) -> None:
+        """A line that is written in another way."""
+        if isinstance(line, TooLong):
+            self._tell("this line is too long", "at most 64 MiB", "json")
         elif line and not line.isspace():
             self._sort_slowly(line)
 
@@ -147,11 +236,18 @@ class _Sorter:
             if kind == "Medication":
                 self._put(line)
                 return
+        except MemoryError:
+            self._tell("this line needs more memory than there is", _SMALLER, "memory")
+            return
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else _reason(error)
             self._tell(f"this line is no resource: {reason}", "one FHIR resource a line", "json")
             return
         found.good += 1
+        if kind == "Bundle":
+            what = "this line is a Bundle among resources: not read"
+            self._tell(what, "a file of Bundles, or one of resources", "json")
+            return
         if kind not in self.part.wanted:
             ignored = f"{kind}: no rule reads this type"
             found.ignored[ignored] = found.ignored.get(ignored, 0) + 1
@@ -163,12 +259,13 @@ class _Sorter:
                 what = f"{kind} belongs to {key}, who is no patient: not judged"
                 self._tell(what, "a patient", "subject", Severity.WARNING)
             elif self.part.patient in ("", key):
-                self._spill.add(key if key.startswith("urn:") else f"Patient/{key}", line)
+                owner = key if key.startswith("urn:") else f"Patient/{key}"
+                self._spill.held[owner].append(line)
 
     def _tell(
         self, what: str, accepted: str, kind: str, severity: Severity = Severity.ERROR
     ) -> None:
-        problem = Problem(Place(self.part.name), what, accepted, kind, severity)
+        problem = Problem(Place(self.part.source.name), what, accepted, kind, severity)
         self.found.tell(self.found.lines, problem)
 
     def _put(self, line: bytes) -> None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 import msgspec
+
+from cds.chart.export import LeftOut, Lines
 
 BUDGET = 8 * 1024 * 1024
 """Bytes of lines that a reader holds before it writes them."""
@@ -22,6 +25,10 @@ _WHOLE = 16 * 1024 * 1024
 _BITS = 32
 _WIDTH = 8
 _PREFIX = "Patient/"
+
+
+def _lists() -> defaultdict[str, list[bytes]]:
+    return defaultdict(list)
 
 
 def rank(key: bytes) -> int:
@@ -38,20 +45,19 @@ class Spill(msgspec.Struct):
     """Writes lines by patient to ``path``, about ``budget`` bytes in memory; `close` ends it.
 
     ``held`` has the lines not written yet by whose they are: ``Patient/<id>`` or ``urn:…``, without
-    tab or line end. Whoever adds lines tells `grow` of their bytes. Methods raise OSError.
+    tab or line end. ``left`` has, by type and in the same way, those that no rule asks for: an id
+    without a tab, the line, and so on. Whoever adds lines tells `grow` of their bytes. Methods
+    raise OSError.
     """
 
     path: Path
     bits: int
     budget: int = BUDGET
-    held: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
+    held: defaultdict[str, list[bytes]] = msgspec.field(default_factory=_lists)
+    left: dict[str, defaultdict[str, list[bytes]]] = msgspec.field(default_factory=dict)
     _size: int = 0
     _pieces: dict[int, array[int]] = msgspec.field(default_factory=dict)
     _file: IO[bytes] | None = None
-
-    def add(self, owner: str, line: bytes) -> None:
-        """Keeps a line, which has no line end."""
-        self.held.setdefault(owner, []).append(line)
 
     def grow(self, size: int) -> None:
         """Writes what is held if with so many bytes more there is enough of it."""
@@ -76,12 +82,16 @@ class Spill(msgspec.Struct):
     def _flush(self) -> None:
         if self._file is None:
             self._file = self.path.open("wb")
-        keys = [(owner.removeprefix(_PREFIX).encode(), lines) for owner, lines in self.held.items()]
-        ranked = sorted((rank(key), key, lines) for key, lines in keys)
+        ranked = sorted(
+            (rank(key := owner.removeprefix(_PREFIX).encode()), key, kind, lines)
+            for kind, held in (("", self.held), *self.left.items())
+            for owner, lines in held.items()
+        )
         place = self._file.tell()
-        for order, key, lines in ranked:
-            body = b"\n".join(lines)
-            length = self._file.write(b"%b\t%d\n%b\n" % (key, len(body), body))
+        for order, key, kind, lines in ranked:
+            body = b"\n".join(lines if not kind else (b"\t".join(lines[::2]), *lines[1::2]))
+            head = b"%b\t%d\t%b\n" % (key, len(body), kind.encode())
+            length = self._file.write(b"%b%b\n" % (head, body))
             pieces = self._pieces.setdefault(order >> (_BITS - self.bits), array("Q"))
             if pieces and pieces[-2] + pieces[-1] == place:
                 pieces[-1] += length
@@ -89,15 +99,30 @@ class Spill(msgspec.Struct):
                 pieces.extend((place, length))
             place += length
         self.held.clear()
+        for held in self.left.values():
+            held.clear()
         self._size = 0
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """Where some lines of a patient stand: in which spill, from where, how many bytes."""
+    """Where some lines of a patient stand: in which spill, from where, how many bytes.
+
+    ``kind`` is the type of lines that nobody asks for, else empty; ``data`` is there once read.
+    """
 
     path: Path
     offset: int
     length: int
+    kind: bytes = b""
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """The bytes. Raises OSError."""
+        if self.data is not None:
+            return self.data
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.length)
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -108,23 +133,17 @@ class Partition(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
     only: tuple[bytes, ...] | None = None
 
-    def groups(self, largest: int = 1 << 62) -> Iterator[tuple[bytes, list[bytes] | None]]:
-        """Each patient's key and lines, by rank; None for more than ``largest`` bytes of lines.
+    def groups(self, largest: int = 1 << 62) -> Iterator[tuple[bytes, Lines | None]]:
+        """Each patient's key and lines, by rank.
 
-        A small partition is read at once, of a large one a patient after the other. Raises OSError.
+        None for more than ``largest`` bytes of lines, or than there is memory for. A small
+        partition is read at once, of a large one a patient after the other. Raises OSError.
         """
         places = {path: self._pieces(path) for path in self.paths}
         size = sum(sum(pieces[1::2]) for pieces in places.values())
         found = _read(places) if size <= _WHOLE else _found(places)
         for key in self._chosen(found):
-            parts = found[key]
-            if (
-                sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
-                > largest
-            ):
-                yield key, None
-            else:
-                yield key, b"\n".join(map(_body, parts)).split(b"\n")
+            yield key, _lines(found[key], largest)
 
     def patients(self) -> list[bytes]:
         """The patients' keys, by rank. Raises OSError."""
@@ -155,17 +174,31 @@ class Partition(msgspec.Struct, frozen=True):
         return pieces
 
 
-def _body(part: bytes | Stored) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    with part.path.open("rb") as file:
-        file.seek(part.offset)
-        return file.read(part.length)
+def _lines(parts: list[Stored], largest: int) -> Lines | None:
+    if sum(part.length for part in parts) > largest:
+        return None
+    found = Lines()
+    try:
+        for part in parts:
+            _add(found, part.kind.decode(), part.read())
+    except MemoryError:
+        return None
+    return found
 
 
-def _read(places: dict[Path, array[int]]) -> dict[bytes, list[bytes | Stored]]:
+def _add(found: Lines, kind: str, data: bytes) -> None:
+    if not kind:
+        found.asked.extend(data.split(b"\n"))
+        return
+    names, _, lines = data.partition(b"\n")
+    left = found.left.setdefault(kind, LeftOut([], []))
+    left.names.extend(names.split(b"\t"))
+    left.lines.append(lines)
+
+
+def _read(places: dict[Path, array[int]]) -> dict[bytes, list[Stored]]:
     """The lines of each patient, read."""
-    found: dict[bytes, list[bytes | Stored]] = {}
+    found: dict[bytes, list[Stored]] = {}
     for path, pieces in places.items():
         with path.open("rb") as file:
             for offset, length in zip(pieces[::2], pieces[1::2], strict=True):
@@ -174,16 +207,17 @@ def _read(places: dict[Path, array[int]]) -> dict[bytes, list[bytes | Stored]]:
                 place = 0
                 while place < length:
                     end = data.index(b"\n", place)
-                    key, _, size = data[place:end].partition(b"\t")
-                    place = end + 1 + int(size)
-                    found.setdefault(key, []).append(data[end + 1 : place])
+                    key, size, kind = data[place:end].split(b"\t")
+                    start, place = end + 1, end + 1 + int(size)
+                    part = Stored(path, offset + start, int(size), kind, data[start:place])
+                    found.setdefault(key, []).append(part)
                     place += 1
     return found
 
 
-def _found(places: dict[Path, array[int]]) -> dict[bytes, list[bytes | Stored]]:
+def _found(places: dict[Path, array[int]]) -> dict[bytes, list[Stored]]:
     """Where the lines of each patient stand."""
-    found: dict[bytes, list[bytes | Stored]] = {}
+    found: dict[bytes, list[Stored]] = {}
     for path, pieces in places.items():
         with path.open("rb") as file:
             for offset, length in zip(pieces[::2], pieces[1::2], strict=True):
@@ -191,9 +225,9 @@ def _found(places: dict[Path, array[int]]) -> dict[bytes, list[bytes | Stored]]:
                 while place < offset + length:
                     file.seek(place)
                     head = file.readline()
-                    key, _, size = head.partition(b"\t")
+                    key, size, kind = head[:-1].split(b"\t")
                     place += len(head)
-                    found.setdefault(key, []).append(Stored(path, place, int(size)))
+                    found.setdefault(key, []).append(Stored(path, place, int(size), kind))
                     place += int(size) + 1
     return found
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from cds.audit.source import DAMAGE, Source, reason_of
+
 BLOCK = 128 * 1024
 MAX_LINE = 64 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
@@ -28,13 +30,7 @@ class TooLong(msgspec.Struct, frozen=True):
 Line = bytes | TooLong
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether the file begins as gzip does. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[list[Line]]:
+def read_lines(path: Path | Source, start: int = 0, end: int | None = None) -> Iterator[list[Line]]:
     """Lists of lines without their line ends, blank ones included, so that they can be counted.
 
     ``start`` and ``end`` bound, in bytes, where lines begin (plain files only). A byte order mark
@@ -48,7 +44,7 @@ def read_lines(path: Path, start: int = 0, end: int | None = None) -> Iterator[l
         yield lines
 
 
-def _read_lines(path: Path, start: int, end: int | None) -> Iterator[list[Line]]:
+def _read_lines(path: Path | Source, start: int, end: int | None) -> Iterator[list[Line]]:
     pending: list[bytes] = []
     size = 0
     skipping = start > 0
@@ -74,8 +70,15 @@ def _line(parts: list[bytes], size: int) -> Line:
     return b"".join(parts) if size <= MAX_LINE else TooLong()
 
 
-def _blocks(path: Path, start: int, end: int | None) -> Iterator[bytes]:
+def _blocks(path: Path | Source, start: int, end: int | None) -> Iterator[bytes]:
     """Blocks of the unpacked file, up to the part's last line end."""
+    try:
+        yield from _blocks_of(path, start, end)
+    except DAMAGE as error:
+        raise DamageError(reason_of(error)) from error
+
+
+def _blocks_of(path: Path | Source, start: int, end: int | None) -> Iterator[bytes]:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
         # From one byte before, so that a line that begins just here is not taken for a rest.

@@ -12,10 +12,12 @@ from msgspec.structs import replace
 from cds.audit.inputs import Record
 from cds.audit.outcome import Outcome, not_judged
 from cds.audit.shelf import Shelf
+from cds.audit.source import DAMAGE, reason_of
 from cds.audit.spill import Partition
-from cds.cards.judge import Setting, read_input
+from cds.cards.judge import Setting, read_input, reader_of
 from cds.chart.document import MAX_BYTES
-from cds.chart.export import read_record
+from cds.chart.export import Lines, read_record
+from cds.chart.interest import before
 from cds.chart.model import Coverage
 from cds.chart.reader import Charts
 from cds.values.problem import Place, Problem
@@ -43,23 +45,33 @@ def judge_records(setting: Setting, records: tuple[Record, ...]) -> Outcome:
 
 
 def _charts(record: Record, setting: Setting) -> Charts:
+    if record.problem is not None:
+        return Charts((), None, (record.problem,))
     try:
         data = _read(record)
-    except OSError as error:
-        what = f"cannot be read: {error.strerror or type(error).__name__}"
+    except (OSError, *DAMAGE) as error:
+        what = reason_of(error)
         return Charts((), None, (Problem(Place(record.name), what, "a readable file", "file"),))
     if data is None:
         what = f"is larger than {MAX_BYTES // (1024 * 1024)} MiB"
         accepted = "one record; a population as an export or in several files"
         return Charts((), None, (Problem(Place(record.name), what, accepted, "file"),))
-    return read_input(data, record.name, setting)
+    found = read_input(data, record.name, setting)
+    if not record.line:
+        return found
+    lined = [replace(item, where=item.where.on(record.line)) for item in found.problems]
+    return replace(found, problems=tuple(lined))
 
 
 def _read(record: Record) -> bytes | None:
     """The record's bytes; None where there are too many. Raises OSError."""
     if record.data is not None:
         return record.data if len(record.data) <= MAX_BYTES else None
-    with Path(record.name).open("rb") as file:
+    with record.open() as file:
+        if record.member >= 0:
+            # Its size is what the archive says.
+            data = file.read(min(record.size, MAX_BYTES) + 1)
+            return data if len(data) <= MAX_BYTES else None
         # To ask for so many bytes at most would have memory made for as many.
         return file.read() if os.fstat(file.fileno()).st_size <= MAX_BYTES else None
 
@@ -95,6 +107,7 @@ class Patients(msgspec.Struct, frozen=True):
     partition: Partition
     states: Mapping[str, Coverage]
     shelves: tuple[Path, ...] = ()
+    drafts: bool = False
 
 
 def judge_patients(setting: Setting, patients: Patients) -> Outcome:
@@ -111,20 +124,30 @@ def judge_patients(setting: Setting, patients: Patients) -> Outcome:
 
 
 def _charts_of(
-    name: str, lines: list[bytes] | None, patients: Patients, setting: Setting, shelf: Shelf
+    name: str, lines: Lines | None, patients: Patients, setting: Setting, shelf: Shelf
 ) -> Charts:
     """The charts of a patient's lines; None of them were too many."""
     where = Place(patients.name, resource=f"Patient/{name}")
     if lines is None:
-        what = f"the lines of this patient are more than {MAX_BYTES // (1024 * 1024)} MiB"
-        return Charts((), None, (Problem(where, what, "one patient's record", "file"),))
+        most = f"{MAX_BYTES // (1024 * 1024)} MiB"
+        what = f"the lines of this patient are more than {most}, or than a worker's memory"
+        return Charts((), None, (Problem(where, what, "one patient's record", "memory"),))
 
     def read(data: bytes, source: str) -> Charts:
         return read_input(data, source, setting)
 
+    interest = reader_of(setting).interest
+    left = {
+        kind: replace(item, reason=before(interest.since)) if kind in interest.dated else item
+        for kind, item in lines.left.items()
+    }
     try:
         found = read_record(
-            lines, name, patients.name, read=read, states=patients.states, shelf=shelf
+            *(replace(lines, left=left), name, patients.name),
+            read=read,
+            states=patients.states,
+            shelf=shelf,
+            drafts=patients.drafts,
         )
     except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
         return Charts((), None, (not_judged(where, error),))

@@ -8,7 +8,8 @@ the coverage differs, since a type without a file was not exported.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,9 +19,11 @@ from cds.chart.courses import join_courses
 from cds.chart.document import UNREADABLE, decode
 from cds.chart.fields import Json, as_text, reference_of
 from cds.chart.finding import subject_of
+from cds.chart.interest import UNCLASSIFIED
 from cds.chart.lazy import parse_lazily
+from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.model import Chart, Coverage, MedicationRecord, OperationRecord
-from cds.chart.operation import join_operations
+from cds.chart.operation import OPERATION_TYPES, join_operations
 from cds.chart.reader import Charts
 from cds.chart.references import relative
 from cds.chart.version import Entry, newest
@@ -37,6 +40,39 @@ Read = Callable[[bytes, str], Charts]
 Shelf = Callable[[str], bytes | None]
 """Gives the line of a shared Medication by its id, None where the export has none."""
 
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """Lines of one type that no rule asks for: the ids of their resources, the lines, and why.
+
+    A piece of ``lines`` may hold several, with line ends between them.
+    """
+
+    names: list[bytes]
+    lines: list[bytes]
+    reason: str = UNCLASSIFIED
+
+    def count(self) -> int:
+        """How many there are, each once."""
+        return len(self.names) if len(set(self.names)) == len(self.names) else len(set(self.all()))
+
+    def all(self) -> list[bytes]:
+        """The lines one by one, in the order of their names."""
+        return [line for piece in self.lines for line in piece.split(b"\n")]
+
+    def of(self, name: bytes) -> set[bytes]:
+        """The lines of one id."""
+        return {line for own, line in zip(self.names, self.all(), strict=True) if own == name}
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """The lines of a patient: those that are ``asked`` for, and by type those that are not."""
+
+    asked: list[bytes] = msgspec.field(default_factory=list)
+    left: dict[str, LeftOut] = msgspec.field(default_factory=dict)
+
+
+_ID = re.compile(rb'"id"\s*:\s*"([^"]*)"')
+_HIDDEN = re.compile(rb"\\u00[2-7]")
 _MEDICATION = re.compile(rb'Medication\\?/([^"\\/?#]+)')
 _SUBJECTS = {"AllergyIntolerance": "patient", "Task": "for"}
 _SHARED = ("Appointment/", "Encounter/")
@@ -114,23 +150,26 @@ def _owners(resource: Json) -> tuple[str, list[str]]:
 
 
 def read_record(
-    lines: Sequence[bytes],
+    record: Lines,
     patient: str,
     name: str,
     *,
     read: Read,
     states: Mapping[str, Coverage],
     shelf: Shelf,
+    drafts: bool = False,
 ) -> Charts:
     """The chart of one patient from their lines of an export named ``name``; ``read`` reads it.
 
-    ``lines`` are JSON objects in any order: the same chart comes of every order.
+    Its lines are JSON objects in any order: the same chart comes of every order.
     ``states`` says of a type what holds when the patient has none of it (``empty`` or ``absent``),
     or what holds for everybody (``failed``, ``truncated``). Medications that the lines refer to
-    come from ``shelf``.
+    come from ``shelf``. With ``drafts`` what is drafted in them is being written now.
+    What is left out in it is only counted where nothing of it belongs to another line.
     What is wrong is a problem; a chart that cannot be made is not there.
     """
-    chosen = _people_first(sorted(set(lines)))
+    chosen, ignored = _asked_for(record)
+    chosen = _people_first(chosen)
     found = read(_bundle(chosen, shelf), name)
     problems = list(found.problems)
     if not found.charts and len(good := [line for line in chosen if _decoded(line)]) < len(chosen):
@@ -139,7 +178,11 @@ def read_record(
         where = Place(name, resource=f"Patient/{patient}")
         found = read(_bundle(good, shelf), name)
         problems = [*found.problems, Problem(where, what, "one resource a line", "json")]
-    own = tuple(_exported(chart, states) for chart in found.charts if chart.patient.id == patient)
+    own = tuple(
+        _exported(chart, states, ignored, drafts=drafts)
+        for chart in found.charts
+        if chart.patient.id == patient
+    )
     return Charts(own, None, tuple(problem for problem in problems if not _is_shared(problem)))
 
 
@@ -154,8 +197,75 @@ def _bundle(lines: list[bytes], shelf: Shelf) -> bytes:
     return b'{"resourceType":"Bundle","entry":[{"resource":' + entries + b"}]}"
 
 
-def _exported(chart: Chart, states: Mapping[str, Coverage]) -> Chart:
+def _asked_for(
+    record: Lines,
+) -> tuple[list[bytes], Counter[tuple[str, str]]]:
+    """The lines to be read, sorted, and how many are not, by type and reason.
+
+    What is left out is read after all where it may be kin of what is not, or there is nothing else;
+    and of the medications one, since it counts that there is any.
+    """
+    lines = record.asked
+    kinds = {line_type(line) for line in lines}
+    chosen = set(lines)
+    unread: dict[str, LeftOut] = {}
+    for kind, item in record.left.items():
+        if not lines or _is_kin(kind, item, lines, kinds):
+            chosen.update(item.all())
+        else:
+            unread[kind] = item
+    ignored = Counter({(kind, item.reason): item.count() for kind, item in unread.items()})
+    drugs = [kind for kind in unread if kind in MEDICATION_TYPES]
+    if drugs:
+        first = min(drugs)
+        one = unread[first].of(min(unread[first].names))
+        ignored[first, unread[first].reason] -= len(one)
+        chosen |= one
+    return sorted(chosen), +ignored
+
+
+def _is_kin(kind: str, left: LeftOut, lines: Iterable[bytes], kinds: set[str]) -> bool:
+    """Whether something left out may belong to one of the lines (``cds.chart.kin``).
+
+    Operations and medications belong together in many ways: each with all of its patient. What is
+    asked for by its code alone is kin as a version of one resource, and of a medication as what it
+    is for: looks at whatever is called or names it.
+    """
+    for group in (OPERATION_TYPES, MEDICATION_TYPES):
+        if kind in group:
+            return not kinds.isdisjoint(group)
+    word = kind.encode()
+    reference = re.compile(re.escape(word) + rb'\\?/([^"\\/?#]+)')
+    named: set[bytes] = set()
+    for line in lines:
+        if word in line:
+            named.update(_ID.findall(line))
+            named.update(reference.findall(line))
+    hidden = any(is_hidden(line) for line in lines) or any(b"\\" in name for name in named)
+    return hidden or not named.isdisjoint(left.names)
+
+
+def is_hidden(line: bytes) -> bool:
+    """Whether a letter, digit or sign stands in a line as a search for bytes does not find it."""
+    return b"\\u00" in line and _HIDDEN.search(line) is not None
+
+
+def _exported(
+    chart: Chart,
+    states: Mapping[str, Coverage],
+    left: Mapping[tuple[str, str], int],
+    *,
+    drafts: bool,
+) -> Chart:
     """The chart as an export means it: its coverage, and nothing in it is being written now."""
+    ignored = Counter(chart.ignored)
+    ignored.update({f"{kind}: {reason}": count for (kind, reason), count in left.items()})
+    seen = {kind for kind, _ in left}
+    chart = replace(
+        chart, coverage=_coverage(chart, states, seen), ignored=dict(sorted(ignored.items()))
+    )
+    if drafts:
+        return chart
     courses, operations = chart.courses, chart.operations
     if any(record.drafted for course in courses for record in course.records):
         courses = join_courses(
@@ -165,12 +275,7 @@ def _exported(chart: Chart, states: Mapping[str, Coverage]) -> Chart:
         operations = join_operations(
             [_settled(record) for operation in operations for record in operation.records]
         )
-    return replace(
-        chart,
-        courses=courses,
-        operations=operations,
-        coverage=_coverage(chart, states),
-    )
+    return replace(chart, courses=courses, operations=operations)
 
 
 def _settled(record: Kept) -> Kept:
@@ -179,10 +284,16 @@ def _settled(record: Kept) -> Kept:
     return replace(record, drafted=False, attributes={**record.attributes, "drafted": "no"})
 
 
-def _coverage(chart: Chart, states: Mapping[str, Coverage]) -> dict[str, Coverage]:
-    """The chart's coverage where its record is the whole, turned into that of an export."""
+def _coverage(
+    chart: Chart, states: Mapping[str, Coverage], left: Collection[str]
+) -> dict[str, Coverage]:
+    """The chart's coverage where its record is the whole, turned into that of an export.
+
+    ``left`` are types of which there are lines that nobody asks for.
+    """
     found = {}
-    for kind, state in chart.coverage.items():
+    for kind, own in chart.coverage.items():
+        state = Coverage.SUPPLIED if own is Coverage.EMPTY and kind in left else own
         general = states.get(kind, Coverage.ABSENT)
         told = general in OVERRULING or state is Coverage.EMPTY
         found[kind] = general if told else state

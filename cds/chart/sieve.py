@@ -41,7 +41,7 @@ _LONGEST_KNOWN = 4_000
 _NONE: frozenset[str] = frozenset()
 _REASONS = frozenset({"reasonReference"})
 # What of an entry may be in a value set by itself, and the name of its code.
-_PARTS: Mapping[str, tuple[str, str]] = {
+PARTS: Mapping[str, tuple[str, str]] = {
     "Observation": ("component", "code"),
     "AllergyIntolerance": ("reaction", "substance"),
 }
@@ -180,9 +180,9 @@ class Sieve:
         if asked(kind, code):
             return True
         # DSTU2 has no code.
-        if code is None and kind in _PARTS and asked(kind, resource.get("substance")):
+        if code is None and kind in PARTS and asked(kind, resource.get("substance")):
             return True
-        part = _PARTS.get(kind)
+        part = PARTS.get(kind)
         # The keys first: to look up one that is not there takes simdjson ten times as long.
         if part is None or part[0] not in resource.keys():  # noqa: SIM118
             return False

@@ -23,7 +23,7 @@ from cds.rulebook.pack import load_rulebook, shipped_pack
 
 ZONE = ZoneInfo("America/New_York")
 WHEN = datetime(2026, 6, 10, 10, tzinfo=ZONE)
-REFUSED = 9
+REFUSED, KILLED = 9, -9
 _EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 
 

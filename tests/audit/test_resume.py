@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cds.audit.run import Options
-from tests.audit.killing import run, run_and_die, steps_of
+from tests.audit.killing import KILLED, run, run_and_die, steps_of
 from tests.audit.population import (
     WHEN,
     content,
@@ -23,7 +23,7 @@ from tests.test_cli import cds
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
-KILLED, SEEDS = -9, range(10)
+SEEDS = range(10)
 
 
 @pytest.fixture(scope="module", params=["bundles", "export"])

@@ -112,7 +112,7 @@ def test_lost_inputs_are_named() -> None:
 def test_patients_of_an_export_are_halved_down_to_one(tmp_path: Path) -> None:
     spill = Spill(tmp_path / "lines", 4)
     for number in range(50):
-        spill.add(f"Patient/p{number}", b"{}")
+        spill.held[f"Patient/p{number}"].append(b"{}")
     spill.close()
     found = partitions(4, [spill.path])
     everyone = [key for part in found for key in part.patients()]
@@ -135,7 +135,7 @@ def test_the_order_of_patients_does_not_depend_on_the_number_of_partitions(tmp_p
     for bits in (4, 7, 11):
         spill = Spill(tmp_path / f"lines-{bits}", bits)
         for number in range(500):
-            spill.add(f"Patient/p{number}", b"{}")
+            spill.held[f"Patient/p{number}"].append(b"{}")
         spill.close()
         found = partitions(bits, [spill.path])
         orders.append([key for part in found for key in part.patients()])
