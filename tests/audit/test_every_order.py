@@ -63,7 +63,7 @@ def every(root: Path | None = None) -> Setting:
 def audited(*record: Json, by: Setting | None = None) -> Outcome:
     """What comes of a Bundle in a worker."""
     data = json.dumps(bundle(*record)).encode()
-    return judge_records(by or every(), (Record("r.json", len(data), data),))
+    return judge_records(by or every(), (Record("r.json", len(data), data=data),))
 
 
 def found(*record: Json, by: Setting | None = None) -> list[dict[str, Any]]:
