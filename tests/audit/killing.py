@@ -68,6 +68,22 @@ def run_and_die(inputs: list[str], options: Options, step: int, steps: Path | No
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def die_when_judged(inputs: list[str], options: Options) -> int:
+    """How a child ended that was to be killed when its first chunk was in the journal."""
+    setting()
+    child = os.fork()
+    if not child:
+        append = Journal.append
+
+        def last(self: Journal[Any], record: object) -> None:
+            append(self, record)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Journal.append = last  # type: ignore[method-assign]
+        os._exit(run(inputs, options))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def _arm(folder: Path, step: int) -> Iterator[int]:
     steps, own = count(), os.getpid()
 

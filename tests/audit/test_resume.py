@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cds.audit.run import Options
-from tests.audit.killing import KILLED, run, run_and_die, steps_of
+from tests.audit.killing import KILLED, die_when_judged, run, run_and_die, steps_of
 from tests.audit.population import (
     WHEN,
     content,
@@ -84,15 +84,14 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def late(records: Path) -> int:
-    """A step at which the first chunk of ``records`` is judged, and no file has its place."""
-    return steps_of([str(records / "in")], Options(records / "whole")) - 12
+def steps(records: Path) -> int:
+    """How many steps an audit of ``records`` takes, which is ``whole`` then."""
+    return steps_of([str(records / "in")], Options(records / "whole"))
 
 
 @pytest.fixture(scope="module")
-def half(records: Path, late: int) -> Path:
-    ended = run_and_die([str(records / "in")], Options(records / "half"), late)
-    assert ended == KILLED
+def half(records: Path) -> Path:
+    assert die_when_judged([str(records / "in")], Options(records / "half")) == KILLED
     return records / "half"
 
 
@@ -156,9 +155,9 @@ def test_an_input_that_has_changed_is_named(records: Path, halted: Path) -> None
     assert resumed(records, halted)[0] == 0
 
 
-def test_a_run_without_an_as_of_keeps_its_own(records: Path, late: int, tmp_path: Path) -> None:
+def test_a_run_without_an_as_of_keeps_its_own(records: Path, steps: int, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert run_and_die([str(records / "in")], Options(out, now=True), late) == KILLED
+    assert die_when_judged([str(records / "in")], Options(out, now=True)) == KILLED
     zone = ("--timezone", "America/New_York")
     done = cds("audit", records / "in", "--out", out, *zone, "--resume")
     assert done.returncode == 0, done.stderr
@@ -183,11 +182,11 @@ def test_a_finished_audit_is_whole_already(tmp_path: Path) -> None:
 
 
 def test_a_whole_audit_that_was_not_cleaned_up_is_whole(
-    records: Path, late: int, tmp_path: Path
+    records: Path, steps: int, tmp_path: Path
 ) -> None:
     for before_the_end in (1, 3, 5):
         out = tmp_path / str(before_the_end)
-        step = late + 12 - before_the_end
+        step = steps - before_the_end
         assert run_and_die([str(records / "in")], Options(out), step) == KILLED
         assert (out / ".audit").exists()
         assert run([str(records / "in")], Options(out, resume=True)) == 0
