@@ -77,8 +77,12 @@ class Output:
             self._made = not self.folder.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
+            if self._made:
+                shutil.rmtree(self.scratch, ignore_errors=True)
             self._leave()
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise AuditError(f"--out: {self.folder} cannot be written: {error.strerror}") from error
         return self
 
