@@ -32,6 +32,7 @@ from cds.options import (
     read_rulebook,
     read_setting,
     read_site,
+    read_target,
 )
 from cds.service import feedback, serve
 
@@ -125,6 +126,18 @@ def audit(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an audit into --out that ended early.")
     ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            "--on",
+            help="Cluster of Spark: spark://HOST:PORT, yarn, k8s://URL, local[N].",
+            metavar="MASTER",
+        ),
+    ] = None,
+    spark_conf: Annotated[
+        list[str] | None,
+        typer.Option("--spark-conf", help="Setting of Spark; may repeat.", metavar="NAME=VALUE"),
+    ] = None,
 ) -> None:
     """Judge a population: findings, counts of fired, not fired and unknown, problems.
 
@@ -139,15 +152,17 @@ def audit(
         rules, config, enable, disable, as_of, timezone, hook or "audit", patient, engine
     )
     setting = read_every(every, hook, setting)
+    site = read_site(config, enable, disable)
     options = Options(
         out=out,
         workers=workers or _cores(),
-        supplied=frozenset(read_site(config, enable, disable).supplied),
+        supplied=frozenset(site.supplied),
         notes=tuple(notes),
         as_json=format == "json",
         resume=resume,
         now=as_of is None,
         memory=_memory(memory),
+        on=read_target(on, spark_conf, workers, rules, site),
     )
     try:
         raise typer.Exit(run_audit(inputs, setting, options))

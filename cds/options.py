@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from cds.audit.spark.session import Target
     from cds.cards.judge import Setting
     from cds.rulebook.model import Rulebook
     from cds.rulebook.site import Site
@@ -177,6 +178,28 @@ def read_every(name: str | None, hook: str | None, setting: Setting) -> Setting:
             f" accepted: {_EVERY_ORDER_ON}"
         )
     return replace(setting, every=every, hook=_EVERY_ORDER_ON)
+
+
+def read_target(
+    on: str | None, conf: list[str] | None, workers: int | None, rules: Path | None, site: Site
+) -> Target | None:
+    """The cluster that an audit runs on, if one is named; raises Stop for what cannot be one."""
+    if on is None:
+        if conf:
+            raise Stop("--spark-conf: there is no cluster to set it for; accepted: with --on")
+        return None
+    from cds.audit.output import AuditError
+    from cds.audit.spark.session import Target, check_target
+    from cds.rulebook.pack import shipped_pack
+
+    if workers is not None:
+        raise Stop("--workers: are processes of this machine; accepted: without --on")
+    target = Target(on, rules or shipped_pack(), site, tuple(conf or ()))
+    try:
+        check_target(target)
+    except AuditError as error:
+        raise Stop(str(error)) from error
+    return target
 
 
 def read_engine(name: str, rulebook: Rulebook) -> Engine:

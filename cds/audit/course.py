@@ -14,27 +14,19 @@ from itertools import groupby
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from cds.audit.export import Sorting, missing_files, needed, parts_of, read_size, states_of
 from cds.audit.grouping import Export, ExportFile
+from cds.audit.hands import Everyone, Hands
 from cds.audit.inputs import Gathered, Record
 from cds.audit.journal import Journal
-from cds.audit.memory import Memory
 from cds.audit.outcome import Outcome
 from cds.audit.output import Output
-from cds.audit.pool import Lost, Pool
 from cds.audit.progress import Bar
-from cds.audit.sorting import Part, Sorted, shelf_path, spill_path
+from cds.audit.sorting import Part, Sorted
 from cds.audit.source import reason_of
-from cds.audit.spill import bits_for, partitions
 from cds.audit.stream import DamageError, TooLong, read_lines
-from cds.audit.work import (
-    Patients,
-    halve_patients,
-    halve_records,
-    lost_patients,
-    lost_records,
-)
 from cds.cards.judge import Setting
 from cds.engine.needs import resource_types
 from cds.values.problem import Place, Problem, Severity
@@ -49,8 +41,7 @@ class Course(msgspec.Struct):
     supplied: frozenset[str]
     output: Output
     journal: Journal[Outcome]
-    pool: Pool
-    memory: Memory
+    hands: Hands
     bar: Bar
     wanted: frozenset[str] = frozenset()
     done: int = 0
@@ -85,11 +76,7 @@ class Course(msgspec.Struct):
     def _records(self, records: list[Record]) -> None:
         sizes: deque[int] = deque()
         self.bar.begin("judging", sum(record.size for record in records))
-        chunks = self._left(_chunks(records), sizes)
-        for results in self.pool.run("records", chunks, halve_records):
-            chunk = Outcome()
-            for result in results:
-                chunk.merge(lost_records(result.item) if isinstance(result, Lost) else result)
+        for chunk in self.hands.records(self._left(_chunks(records), sizes)):
             self._append(chunk)
             self.bar.advance(sizes.popleft(), chunk.tally.judged)
 
@@ -110,32 +97,30 @@ class Course(msgspec.Struct):
     def _export(self, export: Export) -> None:
         files = needed(export, self.wanted)
         size = read_size(files)
-        bits = bits_for(size)
+        bits = self.hands.bits(size)
         folder = self.output.scratch / f"export-{self.exports}"
         self.exports += 1
         if self._is_done(1 + (1 << bits)):
             return
         folder.mkdir(exist_ok=True)
-        parts = list(parts_of(files, folder, self.wanted, self._patient(), self.memory.budget))
+        budget = self.hands.budget
+        parts = [
+            replace(part, bits=bits)
+            for part in parts_of(files, folder, self.wanted, self._patient(), budget)
+        ]
         self.bar.begin("sorting", size)
         found = self._sorted(parts, folder, size)
         sorting = self._told_sorting(export, files, parts, found)
         if not self._is_done():
             self._append(sorting.outcome)
         states = states_of(export, self.wanted, sorting.failed, self.supplied)
-        good = [part for part, result in zip(parts, found, strict=True) if not result.lost]
-        shelves = [part for part, result in zip(parts, found, strict=True) if result.shelf]
-        todo = partitions(bits, map(spill_path, good))
-        share = size // len(todo)
+        share = size >> bits
         skipped, self.done = self.done, 0
         self.bar.begin("judging", size)
         self.bar.skip(skipped * share)
-        paths = tuple(map(shelf_path, shelves))
-        work = (Patients(export.name, part, states, paths, export.whole) for part in todo[skipped:])
-        for results in self.pool.run("patients", work, halve_patients):
-            chunk = Outcome()
-            for result in results:
-                chunk.merge(lost_patients(result.item) if isinstance(result, Lost) else result)
+        pairs = list(zip(parts, found, strict=True))
+        everyone = Everyone(export.name, states, export.whole)
+        for chunk in self.hands.patients(everyone, range(skipped, 1 << bits), pairs):
             self._append(chunk)
             self.bar.advance(share, chunk.tally.judged)
         shutil.rmtree(folder)
@@ -149,11 +134,13 @@ class Course(msgspec.Struct):
         A worker answers when its part is whole on disk, and only then it is in the journal.
         """
         share = size // max(1, len(parts))
+        if not self.hands.keeps:
+            (folder / "sorted").unlink(missing_ok=True)
         with Journal(folder / "sorted", Sorted) as journal:
             self.bar.skip(journal.count * share)
             left = parts[journal.count :]
-            for (found,) in self.pool.run("sort", left, _whole):
-                journal.append(Sorted(lost=True) if isinstance(found, Lost) else found)
+            for found in self.hands.sort(left):
+                journal.append(found)
                 self.output.keep = True
                 self.bar.advance(share)
             return list(journal.read())
@@ -184,11 +171,6 @@ def _told(gathered: Gathered) -> Outcome:
             outcome.tally.inputs += 1
             outcome.tally.unreadable += 1
     return outcome
-
-
-def _whole(_: Part) -> list[Part]:
-    """A part is not halved: what its reader died of is one line, and no one knows which."""
-    return []
 
 
 def _lines(source: Record) -> Iterator[Record]:

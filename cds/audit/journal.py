@@ -16,12 +16,12 @@ from typing import IO, Any, Generic, TypeVar
 import msgspec
 
 _HEAD = struct.Struct("<QI")
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 
 Record = TypeVar("Record")
 
 
-def _counter(kind: type, value: Any) -> Any:
+def counter(kind: type, value: Any) -> Any:
     """A Counter, which MessagePack knows as a map."""
     if getattr(kind, "__origin__", kind) is Counter:
         return Counter(value)
@@ -37,7 +37,7 @@ class Journal(Generic[Record]):
 
     def __init__(self, path: Path, kind: type[Record]) -> None:
         self.path, self.count = path, 0
-        self._decode = msgspec.msgpack.Decoder(kind, dec_hook=_counter).decode
+        self._decode = msgspec.msgpack.Decoder(kind, dec_hook=counter).decode
         self._file: IO[bytes] = path.open("ab")
         end = 0
         with path.open("rb") as file:
@@ -52,7 +52,7 @@ class Journal(Generic[Record]):
 
     def append(self, record: Record) -> None:
         """Adds a record."""
-        data = _encode(record)
+        data = encode(record)
         self._file.write(_HEAD.pack(len(data), zlib.crc32(data)))
         self._file.write(data)
         self._file.flush()

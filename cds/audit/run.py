@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -19,21 +20,22 @@ from cds.audit.course import Course
 from cds.audit.derived import Wanted, derive
 from cds.audit.export import needed
 from cds.audit.grouping import Export
+from cds.audit.hands import Hands, local_hands
 from cds.audit.inputs import Gathered, gather
 from cds.audit.journal import Journal
 from cds.audit.memory import memory_of
 from cds.audit.outcome import Outcome
 from cds.audit.output import AuditError, InterruptedRun, Output, check_folder, finished_summary
 from cds.audit.plan import differences, plan_of, read_plan, sources, write_plan
-from cds.audit.pool import Job, JobError, Pool
+from cds.audit.pool import JobError
 from cds.audit.progress import Bar
 from cds.audit.report import print_summary
 from cds.audit.results import write_lines, write_summary
-from cds.audit.sorting import sort_part
-from cds.audit.work import judge_patients, judge_records
-from cds.cards.judge import Setting, read_input
+from cds.cards.judge import Setting
 from cds.engine.needs import resource_types
-from cds.engine.review import evaluator
+
+if TYPE_CHECKING:
+    from cds.audit.spark.session import Target
 
 DONE, FAILED = 0, 1
 
@@ -43,6 +45,7 @@ class Options(msgspec.Struct, frozen=True):
 
     ``resume`` goes on with a run that ended early; ``now`` says that nobody asked for the instant
     judged for, so that a resumed run keeps its own. ``memory`` is in bytes, 0 for what is usual.
+    ``on``: a cluster of Spark does the work.
     """
 
     out: Path
@@ -53,9 +56,12 @@ class Options(msgspec.Struct, frozen=True):
     resume: bool = False
     now: bool = False
     memory: int = 0
+    on: Target | None = None
 
 
-_OF_THE_RUN_ALONE = frozenset({"out", "workers", "notes", "as_json", "resume", "now", "memory"})
+_OF_THE_RUN_ALONE = frozenset(
+    {"out", "workers", "notes", "as_json", "resume", "now", "memory", "on"}
+)
 """Options that change no result: a run may be resumed with others."""
 
 
@@ -112,6 +118,8 @@ def _audit(paths: list[str], setting: Setting, options: Options, output: Output)
         for name in options.__struct_fields__
         if name not in _OF_THE_RUN_ALONE
     ]
+    # Its partitions are others, so that one cannot go on where the other was.
+    changing.append(("--on", "a cluster" if options.on else "this machine"))
     plan = plan_of(setting, changing)
     if there is None:
         write_plan(output.scratch, plan, sources(gathered))
@@ -135,17 +143,17 @@ def _judge(
     bar: Bar,
 ) -> None:
     """Everything that is not in the journal yet."""
-    # Compiled before the workers are forked, so that they have it.
-    evaluator(setting.rulebook)
-    read_input(b"", "", setting)
-    jobs: dict[str, Job] = {
-        "records": partial(judge_records, setting),
-        "sort": partial(sort_part, setting),
-        "patients": partial(judge_patients, setting),
-    }
-    memory = memory_of(options.workers, options.memory)
-    with Pool(jobs, memory.workers, memory.share) as pool:
-        Course(setting, options.supplied, output, journal, pool, memory, bar).run(gathered)
+    with _hands(setting, options) as hands:
+        Course(setting, options.supplied, output, journal, hands, bar).run(gathered)
+
+
+def _hands(setting: Setting, options: Options) -> AbstractContextManager[Hands]:
+    """Who does the work. Raises ``AuditError`` when entered, where a cluster is not to be had."""
+    if options.on is None:
+        return local_hands(setting, memory_of(options.workers, options.memory))
+    from cds.audit.spark.session import spark_hands
+
+    return spark_hands(setting, options.on, options.memory)
 
 
 def _watched(journal: Journal[Outcome], bar: Bar) -> Iterator[Outcome]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,16 @@ class Writer:
     def close(self) -> None:
         self._base.execute("COMMIT")
         self._base.close()
+
+
+def read_shelf(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every Medication on the shelf at ``path``: its id and its line, by id."""
+    base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        for name, line in base.execute("SELECT id, line FROM medication ORDER BY id"):
+            yield name, bytes(line)
+    finally:
+        base.close()
 
 
 class Shelf:

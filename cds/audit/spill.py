@@ -59,6 +59,19 @@ class Spill(msgspec.Struct):
     _pieces: dict[int, array[int]] = msgspec.field(default_factory=dict)
     _file: IO[bytes] | None = None
 
+    def add_block(self, block: bytes) -> None:
+        """Adds what another spill holds of some patients (`Partition.block`), as it stands there."""
+        if self._file is None:
+            self._file = self.path.open("wb")
+        place, start = self._file.tell(), 0
+        self._file.write(block)
+        while start < len(block):
+            end = block.index(b"\n", start)
+            key, size, _ = block[start:end].split(b"\t")
+            length = end - start + int(size) + 2
+            self._note(rank(key), place + start, length)
+            start += length
+
     def grow(self, size: int) -> None:
         """Writes what is held if with so many bytes more there is enough of it."""
         self._size += size
@@ -92,16 +105,20 @@ class Spill(msgspec.Struct):
             body = b"\n".join(lines if not kind else (b"\t".join(lines[::2]), *lines[1::2]))
             head = b"%b\t%d\t%b\n" % (key, len(body), kind.encode())
             length = self._file.write(b"%b%b\n" % (head, body))
-            pieces = self._pieces.setdefault(order >> (_BITS - self.bits), array("Q"))
-            if pieces and pieces[-2] + pieces[-1] == place:
-                pieces[-1] += length
-            else:
-                pieces.extend((place, length))
+            self._note(order, place, length)
             place += length
         self.held.clear()
         for held in self.left.values():
             held.clear()
         self._size = 0
+
+    def _note(self, order: int, place: int, length: int) -> None:
+        """Notes where something of a patient of that rank stands."""
+        pieces = self._pieces.setdefault(order >> (_BITS - self.bits), array("Q"))
+        if pieces and pieces[-2] + pieces[-1] == place:
+            pieces[-1] += length
+        else:
+            pieces.extend((place, length))
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -158,6 +175,17 @@ class Partition(msgspec.Struct, frozen=True):
         first, second = tuple(keys[:middle]), tuple(keys[middle:])
         make = msgspec.structs.replace
         return make(self, only=first), make(self, only=second)
+
+    def block(self) -> bytes:
+        """All that the spills hold of it, as `Spill.add_block` takes it. Raises OSError."""
+        found = []
+        for path in self.paths:
+            pieces = self._pieces(path)
+            with path.open("rb") as file:
+                for offset, length in zip(pieces[::2], pieces[1::2], strict=True):
+                    file.seek(offset)
+                    found.append(file.read(length))
+        return b"".join(found)
 
     def _chosen(self, found: Iterable[bytes]) -> list[bytes]:
         chosen = found if self.only is None else set(self.only) & set(found)

@@ -330,9 +330,7 @@ def _medications(lines: Iterable[bytes], shelf: Shelf) -> list[bytes]:
     looked: set[bytes] = set()
     fresh = list(lines)
     for _ in range(_DEPTH_OF_MEDICATIONS):
-        named = {
-            name for line in fresh if b"Medication" in line for name in _MEDICATION.findall(line)
-        }
+        named = {name for line in fresh for name in medications_named(line)}
         fresh = []
         for name in sorted(named - looked):
             line = shelf(name.decode("utf-8", "replace"))
@@ -343,6 +341,11 @@ def _medications(lines: Iterable[bytes], shelf: Shelf) -> list[bytes]:
         if not fresh:
             break
     return list(found.values())
+
+
+def medications_named(text: bytes) -> set[bytes]:
+    """Ids of the Medications that lines of JSON refer to."""
+    return set(_MEDICATION.findall(text)) if b"Medication" in text else set()
 
 
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
