@@ -90,12 +90,12 @@ def _check_java() -> None:
 
 @contextmanager
 def spark_hands(setting: Setting, target: Target) -> Iterator[Cluster]:
-    """The hands of the cluster. A context that is there already is used, and left as it is.
+    """The hands of the cluster.
 
     Raises ``AuditError`` when there is no cluster.
     """
     check_target(target)
-    with _context(target) as spark:
+    with spark_context(target) as spark:
         from cds.audit.spark.cluster import Cluster
         from cds.audit.spark.edition import Edition
         from cds.audit.spark.tasks import Parcel
@@ -113,7 +113,8 @@ def spark_hands(setting: Setting, target: Target) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _context(target: Target) -> Iterator[Any]:
+def spark_context(target: Target) -> Iterator[Any]:
+    """The context that is there already, which is left as it is; else one that is ended again."""
     from pyspark import SparkContext
 
     active = SparkContext._active_spark_context
