@@ -38,8 +38,9 @@ _KNOWN = (
         " spark.executor.memoryOverhead, and a bound in spark.executor.pyspark.memory",
     ),
     (
-        r"SparkContext was shut down|SparkContext has been shutdown|Job \S+ cancelled",
-        "the cluster ended the application",
+        r"SparkContext was shut down|SparkContext has been shutdown|stopped SparkContext"
+        r"|Job \S+ cancelled",
+        "the cluster ended the application, or never took it",
     ),
 )
 _LAST = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit))\b", re.MULTILINE)

@@ -98,12 +98,16 @@ def spark_hands(setting: Setting, target: Target) -> Iterator[Cluster]:
     with spark_context(target) as spark:
         from cds.audit.spark.cluster import Cluster
         from cds.audit.spark.edition import Edition
+        from cds.audit.spark.failure import why_failed
         from cds.audit.spark.tasks import Parcel
 
         edition = Edition.of(setting, target.pack, target.site)
         key = hashlib.sha256(pickle.dumps(edition)).hexdigest()
-        sent = spark.broadcast(edition)
-        cluster = Cluster(spark, Parcel(key, sent))
+        try:
+            sent = spark.broadcast(edition)
+            cluster = Cluster(spark, Parcel(key, sent))
+        except Exception as error:
+            raise AuditError(f"--on: {target.url} is not there: {why_failed(error)}") from error
         try:
             yield cluster
         finally:
