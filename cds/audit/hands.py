@@ -87,7 +87,11 @@ class Local(msgspec.Struct, frozen=True):
         shelves = tuple(shelf_path(part) for part, found in sorting if found.shelf)
         paths = tuple(spill_path(part) for part, found in sorting if not found.lost)
         bits = sorting[0][0].bits if sorting else 0
-        work = (Patients(name, Partition(number, bits, paths), states, shelves) for number in todo)
+        name, states, drafts = everyone.name, everyone.states, everyone.drafts
+        work = (
+            Patients(name, Partition(number, bits, paths), states, shelves, drafts)
+            for number in todo
+        )
         for results in self.pool.run("patients", work, halve_patients):
             yield _merged(results, lost_patients)
 

@@ -9,7 +9,7 @@ which takes each task's once, however often it ran.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import islice
@@ -18,7 +18,7 @@ from typing import Any
 from pyspark import RDD, SparkContext
 from pyspark.accumulators import AccumulatorParam
 
-from cds.audit.hands import Pairs
+from cds.audit.hands import Everyone, Pairs
 from cds.audit.inputs import Record
 from cds.audit.outcome import Outcome
 from cds.audit.pool import JobError
@@ -26,7 +26,6 @@ from cds.audit.sorting import Part, Sorted
 from cds.audit.spark.failure import why_failed
 from cds.audit.spark.plan import Plan, bits_of, itself
 from cds.audit.spark.tasks import (
-    Everyone,
     Parcel,
     Refused,
     Told,
@@ -36,7 +35,6 @@ from cds.audit.spark.tasks import (
     sort_parts,
     unpacked,
 )
-from cds.chart.model import Coverage
 
 _MOST_TASKS, _MOST_CHUNKS = 64, 32
 _GROUP = "cds-audit"
@@ -113,13 +111,11 @@ class Cluster:
         """How many tasks sort: one a part, unless the cluster is busy enough with fewer."""
         return max(min(parts, 4 * self._slots), -(-parts // _PARTS))
 
-    def patients(
-        self, name: str, todo: range, sorting: Pairs, states: Mapping[str, Coverage]
-    ) -> Iterator[Outcome]:
+    def patients(self, everyone: Everyone, todo: range, sorting: Pairs) -> Iterator[Outcome]:
         if self._lines is None:
             return (Outcome() for _ in todo)
         plan = Plan(sorting[0][0].bits)
-        judging = partial(judge_partition, self._parcel, plan, Everyone(name, dict(states)))
+        judging = partial(judge_partition, self._parcel, plan, everyone)
         judged = self._with_medications(plan, self._lines).mapPartitionsWithIndex(judging)
         waves = (
             partial(self._spark.runJob, judged, list, list(todo[start : start + self._wave]))

@@ -19,18 +19,18 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from cds.audit.hands import Local, jobs_of
+from cds.audit.hands import Everyone, Local, jobs_of
 from cds.audit.inputs import Record
 from cds.audit.journal import counter, encode
 from cds.audit.outcome import Outcome
 from cds.audit.pool import Job, Pool
 from cds.audit.shelf import Writer, read_shelf
 from cds.audit.sorting import Part, Sorted, shelf_path, spill_path
+from cds.audit.source import Source
 from cds.audit.spark.edition import Edition, MismatchError
 from cds.audit.spark.plan import INNER, Plan
 from cds.audit.spill import Spill, partitions
 from cds.chart.export import medications_named
-from cds.chart.model import Coverage
 
 LINES, SHELVED, PUT, ASK = "lines", "shelved", "put", "ask"
 Piece = tuple[int, tuple[str, Any]]
@@ -74,10 +74,10 @@ class Parcel(msgspec.Struct, frozen=True):
             _hands[self.key] = Local(Pool(jobs, 1).__enter__())
         return _hands[self.key]
 
-    def hidden(self, names: Iterable[str]) -> str:
-        """A folder of the files that this machine does not see; "" if it sees all."""
+    def hidden(self, sources: Iterable[Source]) -> str:
+        """A folder of the sources that this machine does not see; "" if it sees all."""
         base = Path(self.broadcast.value.folder)
-        folders = {str((base / name).parent) for name in names}
+        folders = {str((base / source.place).parent) for source in sources}
         return next((name for name in sorted(folders) if not Path(name).is_dir()), "")
 
 
@@ -117,7 +117,7 @@ def judge_chunks(parcel: Parcel, chunks: Iterable[tuple[Record, ...]]) -> Iterat
         yield Refused(str(error))
         return
     for chunk in chunks:
-        hidden = parcel.hidden(record.name for record in chunk if record.data is None)
+        hidden = parcel.hidden(record for record in chunk if record.data is None)
         if hidden:
             yield _unseen(hidden)
         else:
@@ -143,7 +143,7 @@ def unpacked(data: bytes) -> Outcome:
 def sort_parts(parcel: Parcel, plan: Plan, tell: Tell, parts: Iterable[Part]) -> Iterator[Piece]:
     """The pieces of each part for the shuffle; what is to be told of it goes to ``tell``."""
     for part in parts:
-        hidden = parcel.hidden([part.name])
+        hidden = parcel.hidden([part.source])
         if hidden:
             tell({part.number: _unseen(hidden)})
             continue
@@ -232,13 +232,6 @@ def fill(plan: Plan, pieces: Iterable[Piece]) -> Iterator[Piece]:
 # -- an export: judging ----------------------------------------------------------------------------
 
 
-class Everyone(msgspec.Struct, frozen=True):
-    """What holds for all patients of an export."""
-
-    name: str
-    states: Mapping[str, Coverage]
-
-
 def judge_partition(
     parcel: Parcel, plan: Plan, everyone: Everyone, number: int, pieces: Iterable[Piece]
 ) -> Iterator[bytes | Refused]:
@@ -249,7 +242,7 @@ def judge_partition(
         yield Refused(str(error))
         return
     with _folder() as folder:
-        part = Part("", 0, folder, plan.bits + INNER, frozenset())
+        part = Part(Source(""), 0, folder, plan.bits + INNER, frozenset())
         spill = Spill(spill_path(part), part.bits)
         shelf: Writer | None = None
         for _, (kind, content) in pieces:
@@ -266,6 +259,6 @@ def judge_partition(
         # Of the finer partitions those that are in this one: the others have nobody.
         todo = range(number << INNER, (number + 1) << INNER)
         whole = Outcome()
-        for outcome in hands.patients(everyone.name, todo, sorting, everyone.states):
+        for outcome in hands.patients(everyone, todo, sorting):
             whole.merge(outcome)
     yield packed(whole)
