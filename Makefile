@@ -29,14 +29,18 @@ test: check
 test-all: system check
 	$(BIN)/pytest -n auto -rs $(ONLY)
 
-# What tests need beside Python, by the names of Debian's packages.
-system:
+# What tests need beside Python, by the names of Debian's packages; and PySpark, 500 MB.
+system: $(STAMP)
+	@$(BIN)/python -c 'import pyspark' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[spark]'
 	@set -e; needed=; \
+	[ -n "$$JAVA_HOME" ] || command -v java >/dev/null 2>&1 \
+		|| needed="$$needed default-jre-headless"; \
 	command -v chromium >/dev/null 2>&1 || needed="$$needed chromium"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 \
 		|| needed="$$needed postgresql"; \
 	[ -n "$$needed" ] || exit 0; \
-	echo "Installing Debian's$$needed for the tests of pages and of the store"; \
+	echo "Installing Debian's$$needed for the tests of pages, of the store and of Spark"; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$needed >/dev/null; } || { \
 		echo "Not installed:$$needed: needed, and 'apt-get install$$needed' (as root) failed." >&2; exit 1; }

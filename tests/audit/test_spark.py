@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -45,7 +46,8 @@ on_spark = [
     pytest.mark.system,
     pytest.mark.slow,
     pytest.mark.skipif(
-        find_spec("pyspark") is None, reason="PySpark is not installed: the extra `spark` has it"
+        find_spec("pyspark") is None or not (os.environ.get("JAVA_HOME") or shutil.which("java")),
+        reason="PySpark or Java is not installed: `make system` installs them",
     ),
 ]
 

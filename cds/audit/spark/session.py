@@ -70,7 +70,7 @@ def check_target(target: Target) -> None:
 def _check_java() -> None:
     wanted = (
         f"a Java runtime, version {_JAVA} or later, on the PATH or in JAVA_HOME (Debian: apt-get"
-        f" install openjdk-{_JAVA}-jre-headless)"
+        " install default-jre-headless)"
     )
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
