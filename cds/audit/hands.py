@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from cds.audit.inputs import Record
+from cds.audit.memory import Memory
 from cds.audit.outcome import Outcome
 from cds.audit.pool import Job, Lost, Pool
 from cds.audit.sorting import Part, Sorted, shelf_path, sort_part, spill_path
@@ -50,6 +51,10 @@ class Hands(Protocol):
     def keeps(self) -> bool:
         """Whether what was sorted is there for a run that is resumed."""
 
+    @property
+    def budget(self) -> int:
+        """Bytes of lines that whoever sorts a part may hold in memory."""
+
     def bits(self, size: int) -> int:
         """How many bits number the partitions of an export of so many bytes."""
 
@@ -67,10 +72,15 @@ class Local(msgspec.Struct, frozen=True):
     """The hands of this machine; the pool does the jobs of ``jobs_of``."""
 
     pool: Pool
+    memory: Memory
 
     @property
     def keeps(self) -> bool:
         return True
+
+    @property
+    def budget(self) -> int:
+        return self.memory.budget
 
     def bits(self, size: int) -> int:
         return bits_for(size)
@@ -97,10 +107,10 @@ class Local(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def local_hands(setting: Setting, workers: int) -> Iterator[Local]:
-    """Hands of this machine, so many processes of them."""
-    with Pool(jobs_of(setting), workers) as pool:
-        yield Local(pool)
+def local_hands(setting: Setting, memory: Memory) -> Iterator[Local]:
+    """Hands of this machine, as many as there is memory for."""
+    with Pool(jobs_of(setting), memory.workers, memory.share) as pool:
+        yield Local(pool, memory)
 
 
 def jobs_of(setting: Setting) -> dict[str, Job]:

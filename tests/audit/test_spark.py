@@ -20,6 +20,7 @@ import pytest
 from cds import cli
 from cds.audit.hands import Local
 from cds.audit.inputs import Record
+from cds.audit.memory import memory_of
 from cds.audit.outcome import Outcome
 from cds.audit.pool import Pool
 from cds.audit.spark import session, tasks
@@ -251,7 +252,7 @@ def test_a_record_that_kills_its_process_costs_itself(
 
     with Pool({"records": judge}, 1) as pool:
         parcel = tasks.Parcel("poison", Sent(edition_here()))
-        monkeypatch.setitem(tasks._hands, "poison", Local(pool))
+        monkeypatch.setitem(tasks._hands, "poison", Local(pool, memory_of(1)))
         records = [Record(str(tmp_path / name)) for name in ("a", "poison", "b")]
         (found,) = judged(parcel, tuple(records))
     assert [Path(line.decode()).name for line in found.findings] == ["a", "b"]
@@ -262,7 +263,7 @@ def test_a_record_that_kills_its_process_costs_itself(
 
 def test_an_executor_that_does_not_see_the_inputs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pool({}, 1) as pool:
-        monkeypatch.setitem(tasks._hands, "blind", Local(pool))
+        monkeypatch.setitem(tasks._hands, "blind", Local(pool, memory_of(1)))
         parcel = tasks.Parcel("blind", Sent(edition_here()))
         (found,) = judged(parcel, (Record("/not/here/a.json"),))
     assert "does not see the folder /not/here; accepted: inputs in a file system" in found.why

@@ -35,6 +35,7 @@ from cds.audit.spark.tasks import (
     sort_parts,
     unpacked,
 )
+from cds.audit.spill import BUDGET
 
 _MOST_TASKS, _MOST_CHUNKS = 64, 32
 _GROUP = "cds-audit"
@@ -66,6 +67,10 @@ class Cluster:
     @property
     def keeps(self) -> bool:
         return False
+
+    @property
+    def budget(self) -> int:
+        return BUDGET  # whoever sorts takes what its machine has
 
     def bits(self, size: int) -> int:
         return bits_of(size)

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from importlib.resources import files
+from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,10 @@ class MismatchError(Exception):
 
 
 class Edition(msgspec.Struct, frozen=True):
-    """``pack`` by relative name; ``setting`` without its rulebook; ``folder`` names start from."""
+    """``pack`` by relative name; ``setting`` without its rulebook; ``folder`` names start from.
+
+    ``memory``: bytes for each process that judges; 0 for its part of its machine.
+    """
 
     version: str
     code: str
@@ -37,9 +40,10 @@ class Edition(msgspec.Struct, frozen=True):
     site: Site
     setting: dict[str, Any]
     folder: str
+    memory: int = 0
 
     @classmethod
-    def of(cls, setting: Setting, pack: Path, site: Site) -> Edition:
+    def of(cls, setting: Setting, pack: Path, site: Site, memory: int = 0) -> Edition:
         """The edition of a setting whose rulebook was read from ``pack`` for ``site``."""
         bare = {name: getattr(setting, name) for name in setting.__struct_fields__}
         del bare["rulebook"]
@@ -47,7 +51,8 @@ class Edition(msgspec.Struct, frozen=True):
         plain = dataclasses.replace(site, service=None, place=None)
         digest = setting.rulebook.digest
         folder = str(Path.cwd())
-        return cls(cds.__version__, code_digest(), digest, _read(pack), plain, bare, folder)
+        files = _read(pack)
+        return cls(cds.__version__, code_digest(), digest, files, plain, bare, folder, memory)
 
     def opened(self) -> Setting:
         """The setting, made from what travelled. Raises ``MismatchError``."""
@@ -91,7 +96,7 @@ def _read(pack: Path) -> dict[str, bytes]:
 def code_digest() -> str:
     """A digest of the modules of the ``cds`` that runs here, installed, checked out or in a zip."""
     found = hashlib.sha256()
-    for name, data in sorted(_modules(files(cds), "")):
+    for name, data in sorted(_modules(resources.files(cds), "")):
         found.update(msgspec.msgpack.encode([name, data]))
     return found.hexdigest()
 

@@ -89,8 +89,8 @@ def _check_java() -> None:
 
 
 @contextmanager
-def spark_hands(setting: Setting, target: Target) -> Iterator[Cluster]:
-    """The hands of the cluster.
+def spark_hands(setting: Setting, target: Target, memory: int = 0) -> Iterator[Cluster]:
+    """The hands of the cluster; each process that judges has ``memory`` bytes, 0: as usual.
 
     Raises ``AuditError`` when there is no cluster.
     """
@@ -101,7 +101,7 @@ def spark_hands(setting: Setting, target: Target) -> Iterator[Cluster]:
         from cds.audit.spark.failure import why_failed
         from cds.audit.spark.tasks import Parcel
 
-        edition = Edition.of(setting, target.pack, target.site)
+        edition = Edition.of(setting, target.pack, target.site, memory)
         key = hashlib.sha256(pickle.dumps(edition)).hexdigest()
         try:
             sent = spark.broadcast(edition)

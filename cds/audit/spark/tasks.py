@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from cds.audit.hands import Everyone, Local, jobs_of
 from cds.audit.inputs import Record
 from cds.audit.journal import counter, encode
+from cds.audit.memory import memory_of
 from cds.audit.outcome import Outcome
 from cds.audit.pool import Job, Pool
 from cds.audit.shelf import Writer, read_shelf
@@ -71,7 +72,8 @@ class Parcel(msgspec.Struct, frozen=True):
                 for name, job in jobs_of(edition.opened()).items()
             }
             # Never left: the child goes when this process is gone and the pipe to it closes.
-            _hands[self.key] = Local(Pool(jobs, 1).__enter__())
+            memory = memory_of(*((1, edition.memory) if edition.memory else (_neighbours(), 0)))
+            _hands[self.key] = Local(Pool(jobs, 1, memory.share).__enter__(), memory)
         return _hands[self.key]
 
     def hidden(self, sources: Iterable[Source]) -> str:
@@ -82,6 +84,11 @@ class Parcel(msgspec.Struct, frozen=True):
 
 
 _hands: dict[str, Local] = {}
+
+
+def _neighbours() -> int:
+    """How many processes like this one there may be on this machine: one a core."""
+    return os.cpu_count() or 1
 
 
 def _inside(folder: str, job: Job, item: Any) -> Any:
@@ -153,7 +160,7 @@ def sort_parts(parcel: Parcel, plan: Plan, tell: Tell, parts: Iterable[Part]) ->
             tell({part.number: Refused(str(error))})
             continue
         with _folder() as folder:
-            here = replace(part, folder=folder)
+            here = replace(part, folder=folder, budget=hands.budget)
             (found,) = hands.sort([here])
             shelved = _Shelved(plan)
             if not found.lost:
