@@ -60,7 +60,7 @@ class Spill(msgspec.Struct):
     _file: IO[bytes] | None = None
 
     def add_block(self, block: bytes) -> None:
-        """Adds what another spill holds of some patients (`Partition.block`), as it stands there."""
+        """Adds what another spill holds of some patients (`Partition.block`), as it is."""
         if self._file is None:
             self._file = self.path.open("wb")
         place, start = self._file.tell(), 0
