@@ -32,10 +32,6 @@ class Plan(msgspec.Struct, frozen=True):
         """How many partitions there are."""
         return self.shelves().stop + 1
 
-    def patients(self) -> range:
-        """The partitions of patients, in order."""
-        return range(1 << self.bits)
-
     def shelves(self) -> range:
         """The partitions of Medications."""
         first = 1 << self.bits
