@@ -111,6 +111,19 @@ def audit(
     ] = None,
     patient: PatientId = None,
     engine: EngineName = "reference",
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write findings.csv and summary.csv too.")
+    ] = False,
+    suppress: Annotated[
+        int | None,
+        typer.Option(
+            "--suppress",
+            min=2,
+            metavar="N",
+            help="For passing on: counts below N are left out, with those they would follow from,"
+            " and so is every file about single patients.",
+        ),
+    ] = None,
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option("--format", help="text, or json (the content of summary.json).")
     ] = "text",
@@ -139,6 +152,8 @@ def audit(
         rules, config, enable, disable, as_of, timezone, hook or "audit", patient, engine
     )
     setting = read_every(every, hook, setting)
+    if suppress is not None:
+        notes.append("--suppress: whatever tells of single patients is left out")
     options = Options(
         out=out,
         workers=workers or _cores(),
@@ -148,6 +163,8 @@ def audit(
         resume=resume,
         now=as_of is None,
         memory=_memory(memory),
+        suppress=suppress,
+        csv=csv,
     )
     try:
         raise typer.Exit(run_audit(inputs, setting, options))

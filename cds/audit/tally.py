@@ -136,6 +136,7 @@ class Tally(msgspec.Struct):
             "every": setting.every or None,
             "asOf": setting.as_of.astimezone(setting.zone).isoformat(),
             "timezone": setting.zone.key,
+            "suppressed": None,
             "inputs": {**inputs, "unreadable": self.unreadable},
             "patients": self._patients(by_order=bool(setting.every)),
             "orders": self._orders() if setting.every else None,

@@ -45,7 +45,7 @@ def test_a_leap_day_birthday_comes_in_march() -> None:
     assert band(born, date(2026, 3, 1)) == "30-39"
 
 
-PEOPLE = {
+PEOPLE: dict[str, dict[str, Any]] = {
     "a": {"gender": "female", "birthDate": "1980-01-01"},
     "b": {"gender": "female", "birthDate": "1986"},
     "c": {"gender": "male", "birthDate": "1931-01-01"},
@@ -74,7 +74,7 @@ def test_each_patient_is_counted_once_in_every_dimension(summary: dict[str, Any]
         "sex": {"female": 2, "male": 1, "other": 1, "unknown": 2},
         "age": {"0-9": 1, "40-49": 1, "90+": 1, "unknown": 3},
     }
-    assert list(summary["strata"]["sex"]) == [name for name in SEXES]
+    assert list(summary["strata"]["sex"]) == list(SEXES)
     assert [*summary["strata"]["age"]] == [
         name for name in BANDS if name in summary["strata"]["age"]
     ]
