@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import IO, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -61,8 +61,8 @@ def write_measures(
 
     Of these some are in memory at a time. Raises OSError.
     """
-    with (folder / NAME).open("wb") as file, TemporaryDirectory(dir=folder) as scratch:
-        listed = _Listed(Path(scratch), _Names(rulebook))
+    with (folder / NAME).open("wb") as file, TemporaryFile(dir=folder) as scratch:
+        listed = _Listed(scratch, _Names(rulebook))
         if subjects:
             listed.add_all(read_findings(folder))
         file.write(b'{"resourceType":"Bundle","type":"collection","entry":[\n')
@@ -198,14 +198,14 @@ def _judged(finding: FindingLine) -> tuple[str, ...]:
 
 
 class _Listed:
-    """Individual reports by rule on disk, in the order of the findings."""
+    """Individual reports by rule in one file without a name, in the order of the findings."""
 
-    def __init__(self, folder: Path, names: _Names) -> None:
+    def __init__(self, file: IO[bytes], names: _Names) -> None:
         self.names = names
-        self._folder = folder
-        self._numbers = {rule: number for number, rule in enumerate(names.rules)}
+        self._file = file
         self._held: dict[str, list[bytes]] = {}
         self._size = 0
+        self._runs: dict[str, list[tuple[int, int]]] = {}
 
     def add_all(self, findings: Iterable[FindingLine]) -> None:
         """Keeps a report for each rule that fired for somebody, whose findings stand together."""
@@ -220,7 +220,7 @@ class _Listed:
     def _add(self, rule: str, findings: list[FindingLine]) -> None:
         resource = _individual(rule, findings, self.names)
         entry = self.names.entry(resource, "individual", *_judged(findings[0]))
-        line = encode(entry) + b"\n"
+        line = encode(entry)
         self._held.setdefault(rule, []).append(line)
         self._size += len(line)
         if self._size > _HELD:
@@ -228,21 +228,17 @@ class _Listed:
 
     def _flush(self) -> None:
         for rule, lines in self._held.items():
-            with self._path(rule).open("ab") as file:
-                file.writelines(lines)
+            data = b"\n".join(lines)
+            self._runs.setdefault(rule, []).append((self._file.tell(), len(data)))
+            self._file.write(data)
         self._held.clear()
         self._size = 0
 
-    def _path(self, rule: str) -> Path:
-        return self._folder / str(self._numbers[rule])
-
     def reports(self, rule: str) -> Iterator[bytes]:
-        """The Bundle's entries, without their line ends."""
-        path = self._path(rule)
-        if path.exists():
-            with path.open("rb") as file:
-                for line in file:
-                    yield line.rstrip(b"\n")
+        """The Bundle's entries of a rule; nothing may be added any more."""
+        for start, length in self._runs.get(rule, ()):
+            self._file.seek(start)
+            yield from self._file.read(length).split(b"\n")
 
 
 def _write_subjects(
