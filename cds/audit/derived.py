@@ -11,7 +11,6 @@ import msgspec
 from cds.audit.measure import write_measures
 from cds.audit.parquet import write_parquet
 from cds.audit.results import DISAGREEMENTS, FINDINGS, PATIENTS, PROBLEMS
-from cds.audit.table import write_findings_table, write_summary_table
 from cds.cards.judge import Setting
 
 OF_PATIENTS = (FINDINGS, PROBLEMS, PATIENTS, DISAGREEMENTS)
@@ -38,7 +37,7 @@ def derive(scratch: Path, summary: Mapping[str, Any], wanted: Wanted) -> None:
     told_alone = summary["suppressed"] is not None
     write_measures(scratch, summary, rulebook, subjects=not told_alone)
     if wanted.csv:
-        write_summary_table(scratch, summary)
+        _write_tables(scratch, summary, findings=not told_alone)
     # Imported late: an audit begins without what draws its report.
     from cds.audit.html.write import write_report
 
@@ -48,5 +47,11 @@ def derive(scratch: Path, summary: Mapping[str, Any], wanted: Wanted) -> None:
             (scratch / name).unlink(missing_ok=True)
         return
     write_parquet(scratch)
-    if wanted.csv:
+
+
+def _write_tables(scratch: Path, summary: Mapping[str, Any], *, findings: bool) -> None:
+    from cds.audit.table import write_findings_table, write_summary_table
+
+    write_summary_table(scratch, summary)
+    if findings:
         write_findings_table(scratch)

@@ -29,6 +29,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from cds.audit.findings import FindingLine, read_findings
+from cds.audit.strata import judged
 from cds.cards.wire import encode
 from cds.rulebook.model import Rule, Rulebook
 
@@ -140,7 +141,7 @@ def _populations(counts: Mapping[str, int | None]) -> list[Json]:
 
 
 def _group(rule: Mapping[str, Any], summary: Mapping[str, Any], names: _Names) -> Json:
-    counts = {**rule, "judged": summary["patients"]["judged"]}
+    counts = {**rule, "judged": judged(summary)}
     return {
         "code": {"text": names.rules[rule["rule"]].title},
         "population": _populations(counts),

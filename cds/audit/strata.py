@@ -97,6 +97,12 @@ def breakdown(strata: Strata) -> Breakdown:
     return found
 
 
+def judged(summary: Mapping[str, Any]) -> int | None:
+    """What the counts of rules add up to: patients, or orders where each was judged by itself."""
+    count: int | None = (summary.get("orders") or summary["patients"])["judged"]
+    return count
+
+
 def by_rule(found: Breakdown, rule: str) -> dict[str, Any]:
     """One rule's verdicts by dimension and value."""
     return {

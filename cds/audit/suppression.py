@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from cds.audit.strata import VERDICTS
+from cds.audit.strata import VERDICTS, judged
 
 _ROOM = 6
 """With so many patients more than N any of up to seven nulls of one row could be N."""
@@ -50,7 +50,7 @@ def suppressed(summary: Mapping[str, Any], least: int) -> Summary:
         "inputs": dict(summary["inputs"]),
         "suppressed": {"below": least, "note": note(least)},
     }
-    if 0 < summary["patients"]["judged"] < least + _ROOM:
+    if 0 < (judged(summary) or 0) < least + _ROOM:
         return _nothing_told(told)
     _hide_patients(told, summary, least)
     strata = {name: _hidden(counts, least) for name, counts in summary["strata"].items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cds.audit.findings import FIELDS, FindingLine, read_findings
-from cds.audit.strata import VERDICTS
+from cds.audit.strata import VERDICTS, judged
 
 FINDINGS_TABLE, SUMMARY_TABLE = "findings.csv", "summary.csv"
 FINDING_COLUMNS = tuple(name for name in FIELDS if name != "trace")
@@ -34,12 +34,12 @@ def write_summary_table(folder: Path, summary: Mapping[str, Any]) -> None:
 
 def _summary_rows(summary: Mapping[str, Any]) -> Iterator[list[object]]:
     for rule in summary["rules"]:
-        rows = [("all", "all", summary["patients"]["judged"], rule)]
+        rows = [("all", "all", judged(summary), rule)]
         for name, values in rule["by"].items():
             strata = summary["strata"][name]
             rows += [(name, value, strata[value], counts) for value, counts in values.items()]
-        for name, value, judged, counts in rows:
-            cells = [judged, *(counts[verdict] for verdict in VERDICTS)]
+        for name, value, count, counts in rows:
+            cells = [count, *(counts[verdict] for verdict in VERDICTS)]
             note = "suppressed" if None in cells else ""
             yield [rule["rule"], rule["version"], name, value, *cells, note]
 
