@@ -158,14 +158,10 @@ def _bare(rule: Mapping[str, Any]) -> dict[str, Any]:
 def _hide_patients(told: Summary, summary: Mapping[str, Any], least: int) -> None:
     """What goes with the number of the deceased, and of medications that nothing names."""
     deceased = summary["patients"]["deceased_not_judged"]
-    of_patients = summary["problems"].get("patient", {})
     told["patients"]["judged"] = summary["patients"]["judged"]
     if _is_small(deceased, least):
         # Where each record is one patient's, the three add up.
         told["inputs"]["records"] = None
-    apart = (deceased, *(count - deceased for count in of_patients.values()))
-    if of_patients and any(_is_small(count, least) for count in apart):
-        told["problems"]["patient"] = _nulls(of_patients)
     if any(count is None for count in told["unclassified"].values()):
         told["unclassified"] = _nulls(told["unclassified"])
         if "unclassified" in told["problems"]:
@@ -238,7 +234,8 @@ class _Rule:
         """A breakdown: rows of verdicts. No rows where the dimension is not told at all."""
         if small is None:
             return {}
-        hidden = set(rows) if self._hidden else self._rows(rows, small)
+        # All of them where a total is small: the block never adds up to enough.
+        hidden = self._rows(rows, small)
         columns = {name: sum(rows[row][name] for row in hidden) for name in VERDICTS}
         if self._hidden and len(rows) == 1:
             # One row of its own says what the rule says.

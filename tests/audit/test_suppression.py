@@ -144,6 +144,61 @@ def test_no_small_count_is_told_and_no_count_is_changed(seed: int) -> None:
             assert not 0 < count < 5, name
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_told_of_findings_and_reasons_bounds_no_null(seed: int) -> None:
+    """Patients are told, each has a finding: what is missing to their number would be a null's."""
+    whole = made_up(seed)
+    told = suppressed(whole, 5)
+    for rule, true in zip(told["rules"], whole["rules"], strict=True):
+        findings = [n for levels in rule["findings"].values() for n in levels.values()]
+        undecided = (rule["unknown"], rule["fired_and_unknown"])
+        for patients, parts in (
+            (rule["fired"], findings),
+            (undecided, [*rule["reasons"].values()]),
+        ):
+            counted = [*patients] if isinstance(patients, tuple) else [patients]
+            shown = [part for part in parts if part is not None]
+            if None in parts and None not in counted and shown:
+                assert sum(shown) + parts.count(None) >= sum(counted), true["rule"]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_dimension_of_which_nothing_is_told_is_left_out(seed: int) -> None:
+    told = suppressed(made_up(seed), 11)
+    for name, counts in told["strata"].items():
+        assert not counts or any(count is not None for count in counts.values())
+        assert counts or not any(rule["by"].get(name) for rule in told["rules"])
+
+
+def test_a_reason_does_not_tell_a_null_verdict() -> None:
+    """Unknown is null to keep *fired* company, and has one reason: that of all of them."""
+    verdicts = {"fired": 2, "not_fired": 70, "unknown": 28}
+    one = {
+        "rule": "a.1",
+        "version": "1",
+        **verdicts,
+        "fired_and_unknown": 0,
+        "findings": {"card": {"info": 2}},
+        "reasons": {"no date": 28},
+        "by": {"year": {"2026": verdicts}},
+    }
+    whole = {
+        **made_up(5),
+        "inputs": {"records": 100, "unreadable": 0},
+        "strata": {"year": {"2026": 100}},
+        "patients": {"judged": 100, "deceased_not_judged": 0},
+        "rules": [one],
+        "findings": 2,
+        "cards": {"critical": 0, "warning": 0, "info": 2},
+        "lines": 0,
+        "coverage": {},
+    }
+    reader = Reader(whole, suppressed(whole, 5))
+    assert ("rules", "0", "unknown") in reader.secrets
+    for name in reader.secrets:
+        assert name[0] in ("ignored", "problems") or reader.other_answer(name), name
+
+
 def naive(whole: Summary, least: int) -> Summary:
     """Small counts are null, and nothing with them."""
 
@@ -235,6 +290,9 @@ def test_a_suppressed_audit_adds_up_and_gives_nothing_away(tmp_path: Path) -> No
     whole = json.loads((tmp_path / "whole" / "summary.json").read_text())
     assert whole["suppressed"] is None
     assert told == json.loads(json.dumps(suppressed(whole, 5)))
+    again = cds("audit", tmp_path / "in", "--out", tmp_path / "out", "--resume", *WHEN)
+    assert again.returncode == 2
+    assert "--suppress was '5' and is 'None'" in again.stderr
     reader = Reader(whole, told)
     assert len(reader.secrets) > 100
     for name in reader.secrets:
