@@ -153,6 +153,9 @@ def audit(
     )
     setting = read_every(every, hook, setting)
     if suppress is not None:
+        if setting.every:
+            told = "--suppress: counts of orders may hide that they are of one patient"
+            raise Stop(f"{told}; accepted: an audit of patients, without --every")
         notes.append("--suppress: whatever tells of single patients is left out")
     options = Options(
         out=out,

@@ -59,7 +59,6 @@ def _print_tables(summary: dict[str, Any]) -> None:
         console.print(f"{_shown(None)} {summary['suppressed']['note']}")
 
 
-
 def _orders(orders: dict[str, Any] | None) -> str:
     """The line that says what was judged one by one, and what was not."""
     if orders is None:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from cds.audit.inputs import Record
 from cds.audit.line import finding_line, told_findings
 from cds.audit.outcome import Outcome
+from cds.audit.strata import total
 from cds.audit.tally import Tally
 from cds.audit.work import judge_records
 from cds.cards.judge import Setting, judge, read_input
@@ -794,7 +795,7 @@ def test_a_record_is_read_for_all_of_its_orders(monkeypatch: pytest.MonkeyPatch)
     ]
     outcome = audited(person(), *refills)
     assert outcome.tally.judged == 36
-    assert outcome.tally.fired[NO_USE] == 36
+    assert total(outcome.tally.strata).fired[NO_USE] == 36
     assert len(reads) == 2
 
 

@@ -259,7 +259,7 @@ def audit_suppressed(folder: Path, least: int) -> tuple[Path, Summary]:
 def test_what_is_for_passing_on_names_nobody(tmp_path: Path) -> None:
     out, summary = audit_suppressed(tmp_path, 5)
     names = {path.name for path in out.iterdir()}
-    assert names == {"summary.json", "summary.csv", "measure-report.json"}
+    assert names == {"summary.json", "summary.csv", "measure-report.json", "report.html"}
     assert summary["suppressed"]["below"] == 5
     for path in out.iterdir():
         text = path.read_text()
@@ -298,6 +298,14 @@ def test_a_suppressed_audit_adds_up_and_gives_nothing_away(tmp_path: Path) -> No
     for name in reader.secrets:
         if name[0] not in ("ignored", "problems"):
             assert reader.other_answer(name) is not None, name
+
+
+def test_counts_of_orders_are_not_suppressed(tmp_path: Path) -> None:
+    write_bundles(tmp_path / "in", population(2))
+    args = ("--out", tmp_path / "out", "--every", "order", "--suppress", 5, *WHEN)
+    done = cds("audit", tmp_path / "in", *args)
+    assert done.returncode == 2
+    assert "one patient" in done.stderr
 
 
 def test_an_audit_with_nothing_to_suppress_is_refused(tmp_path: Path) -> None:
