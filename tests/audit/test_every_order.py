@@ -170,16 +170,7 @@ def assert_as_by_hand(record: list[Json], by: Setting | None = None) -> Outcome:
     outcome = audited(*record, by=by)
     lines, tally = by_hand(record, by)
     assert outcome.findings == lines
-    for name in (
-        "judged",
-        "deceased",
-        "fired",
-        "not_fired",
-        "unknown",
-        "partly",
-        "reasons",
-        "coverage",
-    ):
+    for name in ("judged", "deceased", "strata", "partly", "reasons", "coverage"):
         assert getattr(outcome.tally, name) == getattr(tally, name), name
     return outcome
 
