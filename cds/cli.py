@@ -112,6 +112,19 @@ def audit(
     ] = None,
     patient: PatientId = None,
     engine: EngineName = "reference",
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write findings.csv and summary.csv too.")
+    ] = False,
+    suppress: Annotated[
+        int | None,
+        typer.Option(
+            "--suppress",
+            min=2,
+            metavar="N",
+            help="For passing on: counts below N are left out, with those they would follow from,"
+            " and so is every file about single patients.",
+        ),
+    ] = None,
     format: Annotated[  # noqa: A002 - the option's name
         str, typer.Option("--format", help="text, or json (the content of summary.json).")
     ] = "text",
@@ -153,6 +166,11 @@ def audit(
     )
     setting = read_every(every, hook, setting)
     site = read_site(config, enable, disable)
+    if suppress is not None:
+        if setting.every:
+            told = "--suppress: counts of orders may hide that they are of one patient"
+            raise Stop(f"{told}; accepted: an audit of patients, without --every")
+        notes.append("--suppress: whatever tells of single patients is left out")
     options = Options(
         out=out,
         workers=workers or _cores(),
@@ -163,6 +181,8 @@ def audit(
         now=as_of is None,
         memory=_memory(memory),
         on=read_target(on, spark_conf, workers, rules, site),
+        suppress=suppress,
+        csv=csv,
     )
     try:
         raise typer.Exit(run_audit(inputs, setting, options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,28 +32,31 @@ def _print_tables(summary: dict[str, Any]) -> None:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 100)
     inputs, patients = summary["inputs"], summary["patients"]
     console.print(
-        f"records: {inputs['records']}, exports: {inputs['exports']}, "
+        f"records: {_shown(inputs['records'])}, exports: {inputs['exports']}, "
         f"inputs that could not be read: {inputs['unreadable']}\n"
-        f"patients judged: {patients['judged']}, deceased and not judged: "
-        f"{patients['deceased_not_judged']}\n"
+        f"patients judged: {_shown(patients['judged'])}, deceased and not judged: "
+        f"{_shown(patients['deceased_not_judged'])}\n"
         f"{_orders(summary['orders'])}"
-        f"findings: {summary['findings']}, cards: {sum(summary['cards'].values())}, "
-        f"problems: {sum(sum(kind.values()) for kind in summary['problems'].values())}, "
-        f"medications that could not be classified: {summary['unclassified']['medications']}"
+        f"findings: {_shown(summary['findings'])}, cards: {_total(summary['cards'].values())}, "
+        f"problems: {_total(n for kind in summary['problems'].values() for n in kind.values())}, "
+        f"medications that could not be classified: "
+        f"{_shown(summary['unclassified']['medications'])}"
     )
-    rules = [rule for rule in summary["rules"] if rule["fired"] or rule["unknown"]]
+    rules = [rule for rule in summary["rules"] if (rule["fired"], rule["unknown"]) != (0, 0)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rule", overflow="fold")
     for title in ("fired", "not fired", "unknown"):
         table.add_column(title, justify="right")
-    for rule in sorted(rules, key=lambda item: (-item["fired"], -item["unknown"], item["rule"])):
+    for rule in sorted(rules, key=_rank):
         counts = (rule["fired"], rule["not_fired"], rule["unknown"])
-        table.add_row(rule["rule"], *map(str, counts))
+        table.add_row(rule["rule"], *map(_shown, counts))
     if rules:
         console.print(table)
     quiet = len(summary["rules"]) - len(rules)
     if quiet:
         console.print(f"other rules, which fired for nobody and are unknown for nobody: {quiet}")
+    if summary["suppressed"] is not None:
+        console.print(f"{_shown(None)} {summary['suppressed']['note']}")
 
 
 def _orders(orders: dict[str, Any] | None) -> str:
@@ -64,3 +68,18 @@ def _orders(orders: dict[str, Any] | None) -> str:
         f"orders judged, each at its own date: {orders['judged']}, patient deceased by then: "
         f"{orders['deceased_not_judged']}, not judged: {reasons or 'none'}\n"
     )
+
+
+def _rank(rule: dict[str, Any]) -> tuple[int, int, str]:
+    """Rules that fired for most come first; what is suppressed counts as nothing."""
+    return -(rule["fired"] or 0), -(rule["unknown"] or 0), rule["rule"]
+
+
+def _total(counts: Iterable[int | None]) -> str:
+    """The sum, unless a part of it is suppressed."""
+    found = list(counts)
+    return _shown(None if None in found else sum(count or 0 for count in found))
+
+
+def _shown(count: int | None) -> str:
+    return "–" if count is None else str(count)

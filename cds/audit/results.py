@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cds.audit.outcome import Outcome
+from cds.audit.suppression import suppressed
 from cds.audit.tally import Tally
 from cds.cards.judge import Setting
 from cds.cards.wire import encode
@@ -39,11 +40,20 @@ def write_lines(outcomes: Iterable[Outcome], folder: Path) -> Tally:
 
 
 def write_summary(
-    tally: Tally, setting: Setting, inputs: Mapping[str, int], folder: Path
+    tally: Tally,
+    setting: Setting,
+    inputs: Mapping[str, int],
+    folder: Path,
+    suppress: int | None = None,
 ) -> tuple[dict[str, Any], bytes]:
-    """Writes ``summary.json`` into ``folder``; its content, decoded and as written."""
+    """Writes ``summary.json`` into ``folder``; its content, decoded and as written.
+
+    With ``suppress`` counts below that, and what they would follow from, are null.
+    """
     counted = {"records": tally.inputs, **inputs}
     content = tally.summary(setting, counted)
+    if suppress is not None:
+        content = suppressed(content, suppress)
     text = msgspec.json.format(encode(content), indent=2) + b"\n"
     (folder / SUMMARY).write_bytes(text)
     return content, text

@@ -46,6 +46,8 @@ class Options(msgspec.Struct, frozen=True):
     ``resume`` goes on with a run that ended early; ``now`` says that nobody asked for the instant
     judged for, so that a resumed run keeps its own. ``memory`` is in bytes, 0 for what is usual.
     ``on``: a cluster of Spark does the work.
+    ``suppress`` is the smallest count that is told, with nothing of single patients; ``csv`` asks
+    for tables.
     """
 
     out: Path
@@ -57,6 +59,8 @@ class Options(msgspec.Struct, frozen=True):
     now: bool = False
     memory: int = 0
     on: Target | None = None
+    suppress: int | None = None
+    csv: bool = False
 
 
 _OF_THE_RUN_ALONE = frozenset(
@@ -131,7 +135,7 @@ def _audit(paths: list[str], setting: Setting, options: Options, output: Output)
     with Bar() as bar, Journal(output.scratch / "journal", Outcome) as journal:
         _judge(gathered, setting, options, output, journal, bar)
         bar.begin("writing", journal.size)
-        return _write_files(gathered, setting, output, _watched(journal, bar))
+        return _write_files(gathered, setting, options, output, _watched(journal, bar))
 
 
 def _judge(
@@ -164,13 +168,17 @@ def _watched(journal: Journal[Outcome], bar: Bar) -> Iterator[Outcome]:
 
 
 def _write_files(
-    gathered: Gathered, setting: Setting, output: Output, outcomes: Iterator[Outcome]
+    gathered: Gathered,
+    setting: Setting,
+    options: Options,
+    output: Output,
+    outcomes: Iterator[Outcome],
 ) -> bytes:
     output.clear_results()
     tally = write_lines(outcomes, output.results)
     inputs = _counts(gathered, frozenset(resource_types(setting.rulebook, setting.hook)))
-    summary, text = write_summary(tally, setting, inputs, output.results)
-    derive(output.results, summary, Wanted(setting))
+    summary, text = write_summary(tally, setting, inputs, output.results, options.suppress)
+    derive(output.results, summary, Wanted(setting, csv=options.csv))
     output.finish()
     return text
 
@@ -193,16 +201,22 @@ class _Counts(msgspec.Struct):
     hook: str
     asOf: str  # noqa: N815 - the name in the file
     timezone: str
-    inputs: dict[str, int]
-    problems: dict[str, dict[str, int]]
+    inputs: dict[str, int | None]
+    problems: dict[str, dict[str, int | None]]
     every: str | None = None
+    suppressed: _Suppressed | None = None
+
+
+class _Suppressed(msgspec.Struct):
+    below: int
 
 
 def _exit_code(summary: bytes) -> int:
     """1 where something could not be read, an engine failed, or two of them disagree."""
     found = msgspec.json.decode(summary, type=_Counts)
-    engines = any(found.problems.get(kind, {}).get("error") for kind in ("engine", "disagreement"))
-    return FAILED if found.inputs["unreadable"] or engines else DONE
+    # A null is a small number, never zero.
+    errors = [found.problems.get(kind, {}).get("error", 0) for kind in ("engine", "disagreement")]
+    return FAILED if found.inputs["unreadable"] or errors != [0, 0] else DONE
 
 
 def _tell_whole(summary: bytes, setting: Setting, options: Options) -> int:
@@ -219,6 +233,7 @@ def _tell_whole(summary: bytes, setting: Setting, options: Options) -> int:
         "--every": (there.every or "", setting.every),
         "--timezone": (there.timezone, setting.zone.key),
         "--as-of": (there.asOf, there.asOf if options.now else moment),
+        "--suppress": (there.suppressed and there.suppressed.below, options.suppress),
     }
     told = [f"{name} was '{a}' and is '{b}'" for name, (a, b) in pairs.items() if a != b]
     if told:

@@ -20,6 +20,7 @@ from cds.chart.kin import Left
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.operation import OPERATION_TYPES
 from cds.chart.reader import Reader
+from cds.chart.references import identity
 from cds.chart.sieve import PARTS, Sieve
 from cds.values.problem import Place, Problem, Severity
 
@@ -253,19 +254,26 @@ class _Sorter:
             found.ignored[ignored] = found.ignored.get(ignored, 0) + 1
             return
         if not keys:
-            self._tell(f"{kind} names no patient: not judged", "a subject", "subject")
+            what = f"{kind} names no patient: not judged"
+            self._tell(what, "a subject", "subject", resource=_named(line))
         for key in keys:
             if "/" in key:
                 what = f"{kind} belongs to {key}, who is no patient: not judged"
-                self._tell(what, "a patient", "subject", Severity.WARNING)
+                self._tell(what, "a patient", "subject", Severity.WARNING, _named(line))
             elif self.part.patient in ("", key):
                 owner = key if key.startswith("urn:") else f"Patient/{key}"
                 self._spill.held[owner].append(line)
 
     def _tell(
-        self, what: str, accepted: str, kind: str, severity: Severity = Severity.ERROR
+        self,
+        what: str,
+        accepted: str,
+        kind: str,
+        severity: Severity = Severity.ERROR,
+        resource: str = "",
     ) -> None:
-        problem = Problem(Place(self.part.source.name), what, accepted, kind, severity)
+        where = Place(self.part.source.name, resource=resource)
+        problem = Problem(where, what, accepted, kind, severity)
         self.found.tell(self.found.lines, problem)
 
     def _put(self, line: bytes) -> None:
@@ -279,6 +287,11 @@ class _Sorter:
         self._spill.close()
         if self._shelf is not None:
             self._shelf.close()
+
+
+def _named(line: bytes) -> str:
+    """``Type/id`` of the resource on a line that could be read; "" without an id."""
+    return identity(msgspec.json.decode(line))
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cds.audit.line import Said
+from cds.audit.strata import Breakdown, Counts, Strata, breakdown, by_rule, stratum_of, total
 from cds.cards.judge import Setting
 from cds.chart.model import Chart
 from cds.engine.finding import Finding, Review
@@ -35,8 +36,9 @@ class Tally(msgspec.Struct):
     """Counts of patients, rules, coverage and problems.
 
     For each judged patient and rule of the hook exactly one of ``fired``, ``not_fired`` and
-    ``unknown`` is counted; a rule that fired for one thing and is unknown for another is *fired*,
-    and in ``partly`` as well. ``reasons`` counts patients by what was missing.
+    ``unknown`` is counted, in the patient's stratum; a rule that fired for one thing and is unknown
+    for another is *fired*, and in ``partly`` as well. ``reasons`` counts patients by what was
+    missing.
 
     With ``--every order`` all of this is counted for each judged order instead, and the patients
     with any such order in ``people`` and ``people_deceased``. What is counted once for a record
@@ -47,9 +49,7 @@ class Tally(msgspec.Struct):
     unreadable: int = 0
     judged: int = 0
     deceased: int = 0
-    fired: Counter[str] = msgspec.field(default_factory=Counter)
-    not_fired: Counter[str] = msgspec.field(default_factory=Counter)
-    unknown: Counter[str] = msgspec.field(default_factory=Counter)
+    strata: Strata = msgspec.field(default_factory=dict)
     partly: Counter[str] = msgspec.field(default_factory=Counter)
     reasons: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     findings: Counter[tuple[str, str, str]] = msgspec.field(default_factory=Counter)
@@ -69,19 +69,24 @@ class Tally(msgspec.Struct):
             self.deceased += any(problem.kind == "patient" for problem in review.problems)
             return
         self.judged += 1
+        fired: list[str] = []
+        not_fired: list[str] = []
+        unknown: list[str] = []
         for verdict in review.verdicts:
             name = verdict.rule.id
             if verdict.truth is Truth.YES or verdict.findings:
-                self.fired[name] += 1
+                fired.append(name)
                 if verdict.undecided:
                     self.partly[name] += 1
             elif verdict.truth is Truth.UNKNOWN:
-                self.unknown[name] += 1
+                unknown.append(name)
             else:
-                self.not_fired[name] += 1
+                not_fired.append(name)
             if verdict.undecided:
                 for reason in {_general(text) for text in verdict.missing}:
                     self.reasons[name, reason] += 1
+        stratum = stratum_of(review.chart.patient, review.clock.now.date())
+        self.strata.setdefault(stratum, Counts()).add(fired, not_fired, unknown)
         for kind, state in coverage_read(review, rulebook).items():
             self.coverage[kind, state.value] += 1
 
@@ -110,6 +115,9 @@ class Tally(msgspec.Struct):
             ours, theirs = getattr(self, name), getattr(other, name)
             if isinstance(ours, Counter):
                 ours.update(theirs)
+            elif isinstance(ours, dict):
+                for stratum, counts in theirs.items():
+                    ours.setdefault(stratum, Counts()).merge(counts)
             else:
                 setattr(self, name, ours + theirs)
 
@@ -120,6 +128,7 @@ class Tally(msgspec.Struct):
         rulebook = setting.rulebook
         on = [rule for rule in rulebook.rules if speaks_on(rule, setting.hook)]
         off = [rule.id for rule in rulebook.rules if not speaks_on(rule, setting.hook)]
+        whole, parts = total(self.strata), breakdown(self.strata)
         return {
             "pack": f"{rulebook.pack.id} {rulebook.pack.version}",
             "rulebook": rulebook.digest,
@@ -127,13 +136,18 @@ class Tally(msgspec.Struct):
             "every": setting.every or None,
             "asOf": setting.as_of.astimezone(setting.zone).isoformat(),
             "timezone": setting.zone.key,
+            "suppressed": None,
             "inputs": {**inputs, "unreadable": self.unreadable},
             "patients": self._patients(by_order=bool(setting.every)),
             "orders": self._orders() if setting.every else None,
+            "strata": {
+                name: {value: counts.judged for value, counts in values.items()}
+                for name, values in parts.items()
+            },
             "findings": self.findings.total(),
             "cards": {level: self._said(level, "card") for level in reversed(INDICATORS)},
             "lines": sum(self._said(level, "line") for level in INDICATORS),
-            "rules": [self._rule(rule.id, rule.version) for rule in on],
+            "rules": [self._rule(rule.id, rule.version, whole, parts) for rule in on],
             "not_judged": sorted(off),
             "unclassified": {
                 "patients": self.unclassified_patients,
@@ -161,7 +175,7 @@ class Tally(msgspec.Struct):
             count for (_, at, said), count in self.findings.items() if (at, said) == (level, how)
         )
 
-    def _rule(self, name: str, version: str) -> dict[str, Any]:
+    def _rule(self, name: str, version: str, whole: Counts, parts: Breakdown) -> dict[str, Any]:
         findings = {
             said: {
                 level: self.findings[name, level, said]
@@ -173,12 +187,11 @@ class Tally(msgspec.Struct):
         return {
             "rule": name,
             "version": version,
-            "fired": self.fired[name],
-            "not_fired": self.not_fired[name],
-            "unknown": self.unknown[name],
+            **whole.of(name),
             "fired_and_unknown": self.partly[name],
             "findings": {said: counts for said, counts in findings.items() if counts},
             "reasons": self._reasons(name),
+            "by": by_rule(parts, name),
         }
 
     def _reasons(self, name: str) -> dict[str, int]:

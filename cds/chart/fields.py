@@ -6,6 +6,7 @@ An object where a list belongs is read as a list of one, a wrong type as absent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cds.values.moment import PartialDate, read_date
@@ -104,10 +105,36 @@ def unknown_modifiers(resource: Json, understood: frozenset[str]) -> list[str]:
     )
 
 
-def unreadable_dates(resource: Json, names: tuple[str, ...], zone: ZoneInfo) -> list[str]:
-    """Those of the named elements that hold something which is no FHIR date."""
-    return [
-        name
-        for name in names
-        if resource.get(name) is not None and date_of(resource.get(name), zone) is None
-    ]
+_DATES = frozenset(
+    (
+        *("authoredOn", "recordedDate", "onsetDateTime", "abatementDateTime", "effectiveDateTime"),
+        *("dateAsserted", "issued", "performedDateTime", "occurrenceDateTime", "whenPrepared"),
+        *("whenHandedOver", "start", "end", "created", "birthDate", "deceasedDateTime"),
+    )
+)
+_PERIODS = frozenset(
+    ("effectivePeriod", "performedPeriod", "occurrencePeriod", "onsetPeriod", "period")
+)
+
+
+def unreadable_dates(resource: Json, zone: ZoneInfo) -> list[str]:
+    """The dates of a resource that hold something which is no FHIR date, by their names, sorted."""
+    found = []
+    for name, value in resource.items():
+        if name in _DATES:
+            if _is_no_date(value, zone):
+                found.append(name)
+        elif name in _PERIODS:
+            period = as_object(value)
+            ends = (end for end in ("start", "end") if _is_no_date(period.get(end), zone))
+            found += [f"{name}.{end}" for end in ends]
+    return sorted(found)
+
+
+def _is_no_date(value: object, zone: ZoneInfo) -> bool:
+    return not _reads(value, zone) if isinstance(value, str) else value is not None
+
+
+@lru_cache(maxsize=16_384)
+def _reads(text: str, zone: ZoneInfo) -> bool:
+    return date_of(text, zone) is not None

@@ -10,7 +10,7 @@ import msgspec
 
 from cds.chart.courses import join_courses
 from cds.chart.document import Documents, flatten, read_text, unpack, unusable
-from cds.chart.fields import Json
+from cds.chart.fields import Json, unreadable_dates
 from cds.chart.finding import (
     CLASSIFIED_AS,
     read_allergy,
@@ -44,7 +44,7 @@ from cds.chart.model import (
 from cds.chart.operation import OPERATION_TYPES, join_operations, read_operation
 from cds.chart.record import take_record, take_sifted
 from cds.chart.references import identity
-from cds.chart.release import oddities
+from cds.chart.release import oddities, type_of
 from cds.chart.request import take_request
 from cds.chart.result import read_results
 from cds.chart.sieve import Asked, sift
@@ -181,6 +181,7 @@ def _chart(submission: Submission, reading: Reading, name: str, interest: Intere
     problems = submission.problems
     for entry in submission.entries:
         problems.extend(_odd(entry, name))
+        problems.extend(_undated(entry.resource, name, reading.zone))
         try:
             sheets.read(entry, reading)
         except (
@@ -199,7 +200,9 @@ def _chart(submission: Submission, reading: Reading, name: str, interest: Intere
             what = f"could not be read ({type(error).__name__})"
             problems.append(Problem(where, what, "a FHIR R4 resource", "resource"))
     patient = read_patient(submission.person, submission.patient, reading)
-    if submission.person is None:
+    if submission.person is not None:
+        problems.extend(_undated(submission.person, name, reading.zone))
+    else:
         what = "no Patient resource: age, sex and death are unknown"
         where = Place(name, resource=f"Patient/{submission.patient}")
         problems.append(Problem(where, what, "the Patient", "patient", Severity.WARNING))
@@ -223,6 +226,16 @@ def _odd(entry: Entry, name: str) -> Iterator[Problem]:
     for what in oddities(entry.resource):
         where = Place(name, resource=identity(entry.resource) or entry.kind)
         yield Problem(where, what, "FHIR R4", "shape", Severity.INFO)
+
+
+def _undated(resource: Json, name: str, zone: ZoneInfo) -> Iterator[Problem]:
+    """The dates of a resource that could not be read; their text might say more than it should."""
+    dates = unreadable_dates(resource, zone)
+    if dates:
+        where = Place(name, resource=identity(resource) or type_of(resource))
+        what = f"{', '.join(dates)}: no date of FHIR, read as if it were not recorded"
+        accepted = "YYYY, YYYY-MM, YYYY-MM-DD or an instant with offset"
+        yield Problem(where, what, accepted, "date", Severity.WARNING)
 
 
 def _coverage(submission: Submission, medications: list[MedicationRecord]) -> dict[str, Coverage]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from cds.chart.document import Documents, flatten
 from cds.chart.fields import Json, code_of
 from cds.chart.intake import (
@@ -20,20 +22,21 @@ from cds.chart.references import identity
 from cds.chart.release import type_of
 from cds.chart.sieve import DRAFT_TYPES, Asked, Sieve, sift
 from cds.chart.version import Entry
-from cds.values.problem import Place, Problem, Severity
+from cds.values.problem import Place, Problem, Problems, Severity
 
 
 def take_record(
     documents: Documents, name: str, intake: Intake, interest: Interest, asked: Asked
 ) -> None:
     """Takes the documents of an input that is no hook request."""
-    roots = [root for value, _ in documents.values for root in flatten(value)]
+    places = [(root, place) for value, place in documents.values for root in flatten(value)]
+    roots = [root for root, _ in places]
     _refuse_scalars(documents, intake, name)
     sieve = sift(roots[0], interest, asked, exact=True) if len(roots) == 1 else None
     if sieve is not None:
         take_sifted(sieve, name, intake)
     elif roots:
-        _take_roots(roots, name, intake, interest)
+        _take_roots(places, name, intake, interest)
 
 
 def take_sifted(sieve: Sieve, name: str, intake: Intake) -> None:
@@ -46,9 +49,18 @@ def take_sifted(sieve: Sieve, name: str, intake: Intake) -> None:
             submission.coverage[kind] = Coverage.SUPPLIED
 
 
-def _take_roots(roots: list[Json], name: str, intake: Intake, interest: Interest) -> None:
-    entries = [entry for root in roots for entry in read_entries(root, name, intake.problems)]
-    truncated = any(has_next(root) for root in roots)
+def _take_roots(
+    roots: list[tuple[Json, Place]], name: str, intake: Intake, interest: Interest
+) -> None:
+    entries: list[Entry] = []
+    for root, place in roots:
+        problems = Problems()
+        entries += read_entries(root, name, problems)
+        if problems:
+            # Of a file of lines the line is known.
+            told = (replace(item, where=item.where.on(place.line)) for item in problems.told(name))
+            intake.problems.extend(told)
+    truncated = any(has_next(root) for root, _ in roots)
     missing = Coverage.TRUNCATED if truncated else Coverage.EMPTY
     _take_entries(entries, name, intake, interest, missing)
 

@@ -13,7 +13,10 @@ from tests.records import Json, bundle, order, person, resource
 from tests.test_cli import cds
 
 WHEN = ("--as-of", "2026-06-10T10:00:00-04:00", "--timezone", "America/New_York")
-FILES = {"findings.ndjson", "problems.ndjson", "report.html", "summary.json"}
+FILES = {
+    *("findings.ndjson", "findings.parquet", "measure-report.json", "problems.ndjson"),
+    *("report.html", "summary.json"),
+}
 SNOMED = "http://snomed.info/sct"
 LDN = "naltrexone 1.5 MG Oral Capsule"
 TYPES = (

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from cds.audit.inputs import Record
 from cds.audit.line import finding_line, told_findings
 from cds.audit.outcome import Outcome
+from cds.audit.strata import total
 from cds.audit.tally import Tally
 from cds.audit.work import judge_records
 from cds.cards.judge import Setting, judge, read_input
@@ -169,16 +170,7 @@ def assert_as_by_hand(record: list[Json], by: Setting | None = None) -> Outcome:
     outcome = audited(*record, by=by)
     lines, tally = by_hand(record, by)
     assert outcome.findings == lines
-    for name in (
-        "judged",
-        "deceased",
-        "fired",
-        "not_fired",
-        "unknown",
-        "partly",
-        "reasons",
-        "coverage",
-    ):
+    for name in ("judged", "deceased", "strata", "partly", "reasons", "coverage"):
         assert getattr(outcome.tally, name) == getattr(tally, name), name
     return outcome
 
@@ -794,7 +786,7 @@ def test_a_record_is_read_for_all_of_its_orders(monkeypatch: pytest.MonkeyPatch)
     ]
     outcome = audited(person(), *refills)
     assert outcome.tally.judged == 36
-    assert outcome.tally.fired[NO_USE] == 36
+    assert total(outcome.tally.strata).fired[NO_USE] == 36
     assert len(reads) == 2
 
 

@@ -67,7 +67,7 @@ def test_killed_again_and_again_it_gets_there(
 ) -> None:
     out = tmp_path / "out"
     for _ in range(30):
-        if run_and_die([str(inputs)], Options(out, 2, resume=True), 29) != KILLED:
+        if run_and_die([str(inputs)], Options(out, 2, resume=True), 40) != KILLED:
             break
     assert content(out) == whole
 
