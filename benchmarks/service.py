@@ -24,7 +24,8 @@ TURNS = 3
 SCRIPT = Path(__file__).with_name("calls.lua")
 # Both are the same program; the flag is not on the command line of the product.
 SERVER = """
-import sys
+import gc, sys
+gc.set_threshold(50_000, 20, 50)  # as `cds serve` has it
 from datetime import UTC, datetime
 from cds.hooks.app import Options, create_app
 from cds.rulebook.pack import load_rulebook, shipped_pack
@@ -108,7 +109,17 @@ def _resources(value: Any) -> list[dict[str, Any]]:
 
 def _load(port: int, body: Path, connections: int, seconds: float) -> tuple[float, float, float]:
     """Requests a second and the latencies p50 and p99 in ms, as the load generator wrk has them."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", str(SCRIPT)]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "10s",
+        "--latency",
+        "-s",
+        str(SCRIPT),
+    ]
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{port}{PATH}", "--", str(body)],
         capture_output=True, text=True, check=True,
