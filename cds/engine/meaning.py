@@ -42,6 +42,22 @@ class _Look(msgspec.Struct, frozen=True):
     answered: bool
 
 
+class _Meanings(dict[tuple[str, str], Meaning | None]):
+    """How the words of each kind are understood, looked up when first asked for."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        super().__init__()
+        self._definitions = rulebook.definitions
+        self._concepts = frozenset(rulebook.terminology.valuesets)
+
+    def __missing__(self, key: tuple[str, str]) -> Meaning | None:
+        kind, word = key
+        definition = self._definitions.get(kind)
+        known = definition is not None
+        found = self[key] = meaning_of(word, definition, self._concepts) if known else None
+        return found
+
+
 class Meanings(Lexicon):
     """Answers what a word means for a fact, by the definitions of one rulebook."""
 
@@ -57,13 +73,7 @@ class Meanings(Lexicon):
         For whoever tries many rulebooks that differ in little.
         """
         self.rulebook = rulebook
-        concepts = frozenset(rulebook.terminology.valuesets)
-        self._meanings = {
-            (kind, word): meaning
-            for kind, definition in rulebook.definitions.items()
-            for word in _words(definition) | concepts
-            if (meaning := meaning_of(word, definition, concepts)) is not None
-        }
+        self._meanings = _Meanings(rulebook)
 
         # By identity of the clause, which each of them holds, so that no other can come to have it.
         self._looks: dict[int, _Look] = {}
@@ -88,7 +98,7 @@ class Meanings(Lexicon):
         return found
 
     def _is_word(self, sheet: Sheet, fact: Fact, word: str) -> Truth:
-        meaning = self._meanings.get((fact.kind, word))
+        meaning = self._meanings[fact.kind, word]
         if meaning is Meaning.TERM:
             term = self.rulebook.definitions[fact.kind].terms[word]
             return self.term(term, sheet, fact)
@@ -270,7 +280,7 @@ class Meanings(Lexicon):
         for concept in clause.concepts:
             if concept in PSEUDO_CONCEPTS:
                 return False
-            if self._meanings.get((clause.kind, concept)) is not Meaning.CONCEPT:
+            if self._meanings[clause.kind, concept] is not Meaning.CONCEPT:
                 return False
         return True
 
@@ -302,7 +312,7 @@ class Meanings(Lexicon):
 
     def concept(self, scope: Scope, fact: Fact, concept: str) -> Truth:
         """A value set; or a term, where the pack defines the class by more than codes."""
-        if self._meanings.get((fact.kind, concept)) is Meaning.TERM:
+        if self._meanings[fact.kind, concept] is Meaning.TERM:
             return self.is_word(scope, fact, concept)
         return fact.in_concept(concept)
 
@@ -341,8 +351,3 @@ class Meanings(Lexicon):
 
 
 _EMPTY = KindDefinition("medication")
-
-
-def _words(definition: KindDefinition) -> frozenset[str]:
-    flags = {flag for profile in definition.profiles for flag in profile.flags}
-    return frozenset(definition.terms) | flags

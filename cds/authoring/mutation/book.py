@@ -41,6 +41,10 @@ class _Rereader(Author):
         return self._known[key]
 
 
+_Defined = tuple[dict[str, KindDefinition], dict[str, dict[str, Parameter]]]
+"""What each page of definitions defines: its kind, and its numbers."""
+
+
 class Book:
     """The documents of a pack. Raises RulebookError where they cannot be used as they are."""
 
@@ -61,6 +65,7 @@ class Book:
             name: self._parameters(page.node) for name, page in self.definitions.items()
         }
         self._sites: dict[Site, Rulebook] = {}
+        self._last: tuple[Mutant, _Defined] | None = None
 
     def _rule_files(self) -> Iterator[Path]:
         for path in self.root.glob("*/*.yaml"):
@@ -146,15 +151,24 @@ class Book:
             rule = self._rule(mutant.edit.on(self.rules[name].node))
             return self._bound({**self._read_rules, name: rule}, self._kinds, self._numbers, site)
         if name in self.definitions:
-            node = mutant.edit.on(self.definitions[name].node)
-            kinds = {**self._kinds, name: self._kind(node)}
-            numbers = {**self._numbers, name: self._parameters(node)}
-            return self._bound(self._read_rules, kinds, numbers, site)
+            return self._bound(self._read_rules, *self._defined(name, mutant), site)
         base = self.rulebook(site)
         if name in self.valuesets:
             return replace(base, terminology=self._terminology(mutant))
         node = mutant.edit.on(self.precedence.node)
         return replace(base, precedence=read_precedence(node, self._author))
+
+    def _defined(self, name: str, mutant: Mutant) -> _Defined:
+        """Definitions and numbers with the mutant's change, which is read once for all sites."""
+        found = self._last[1] if self._last is not None and self._last[0] is mutant else None
+        if found is None:
+            before = len(self._author.problems)
+            node = mutant.edit.on(self.definitions[name].node)
+            kinds = {**self._kinds, name: self._kind(node)}
+            found = kinds, {**self._numbers, name: self._parameters(node)}
+            if len(self._author.problems) == before:
+                self._last = mutant, found
+        return found
 
     def changed_rule(self, mutant: Mutant) -> Rule:
         """The rule of a mutant of a rule."""
@@ -175,12 +189,9 @@ class Book:
         site: Site,
     ) -> Rulebook:
         known = {name: item for found in numbers.values() for name, item in found.items()}
-        on = sorted(
-            (rule for rule in rules.values() if is_on(rule, site)), key=lambda rule: rule.id
-        )
         return replace(
             self._loaded,
-            rules=tuple(on),
+            rules=self._on(rules, site),
             definitions={definition.kind: definition for definition in kinds.values()},
             parameters=bind_parameters(known, site, self._author),
             evidence_url=site.evidence_url,

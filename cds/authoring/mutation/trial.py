@@ -151,6 +151,11 @@ class Trial:
         self._evaluators: dict[Site, Evaluator] = {}
         self._changing: dict[Site, Evaluator] = {}
         self._kills: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        sites = Counter(case.site for case in cases)
+        usual = max(sites, key=lambda site: sites[site], default=None)
+        # Another site costs a rulebook of its own. Then mixed by name: neighbours are about one
+        # rule, and notice the same mutants or none.
+        self._cost = [(case.site != usual, crc32(case.scenario.name.encode())) for case in cases]
 
     def killer(self, mutant: Mutant) -> Case | None:
         """A scenario that fails on the mutant; None where every one passes: it survives."""
@@ -171,11 +176,9 @@ class Trial:
         cases = self._cases
         touched = [number for number in range(len(cases)) if _can_notice(cases[number], mutant)]
 
-        def rank(number: int) -> tuple[bool, int, int, int]:
-            scenario = cases[number].scenario
-            # Shuffled by name: neighbours are about one rule, and notice the same mutants or none.
-            mixed = crc32(scenario.name.encode())
-            return scenario.rule != mutant.rule, -kills[number], -scenario.expects.detail, mixed
+        def rank(number: int) -> tuple[bool, int, bool, int]:
+            own = cases[number].scenario.rule == mutant.rule
+            return not own, -kills[number], *self._cost[number]
 
         return sorted(touched, key=rank)
 
