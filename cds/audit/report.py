@@ -34,9 +34,7 @@ def _print_tables(summary: dict[str, Any]) -> None:
     console.print(
         f"records: {_shown(inputs['records'])}, exports: {inputs['exports']}, "
         f"inputs that could not be read: {inputs['unreadable']}\n"
-        f"patients judged: {_shown(patients['judged'])}, deceased and not judged: "
-        f"{_shown(patients['deceased_not_judged'])}\n"
-        f"{_orders(summary['orders'])}"
+        f"{_judged(patients, summary['orders'])}\n"
         f"findings: {_shown(summary['findings'])}, cards: {_total(summary['cards'].values())}, "
         f"problems: {_total(n for kind in summary['problems'].values() for n in kind.values())}, "
         f"medications that could not be classified: "
@@ -44,7 +42,8 @@ def _print_tables(summary: dict[str, Any]) -> None:
     )
     rules = [rule for rule in summary["rules"] if (rule["fired"], rule["unknown"]) != (0, 0)]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rule", overflow="fold")
+    of_orders = summary["orders"] is not None
+    table.add_column("rule, by orders" if of_orders else "rule", overflow="fold")
     for title in ("fired", "not fired", "unknown"):
         table.add_column(title, justify="right")
     for rule in sorted(rules, key=_rank):
@@ -54,19 +53,22 @@ def _print_tables(summary: dict[str, Any]) -> None:
         console.print(table)
     quiet = len(summary["rules"]) - len(rules)
     if quiet:
-        console.print(f"other rules, which fired for nobody and are unknown for nobody: {quiet}")
+        whom = "no order" if of_orders else "nobody"
+        console.print(f"other rules, which fired for {whom} and are unknown for {whom}: {quiet}")
     if summary["suppressed"] is not None:
         console.print(f"{_shown(None)} {summary['suppressed']['note']}")
 
 
-def _orders(orders: dict[str, Any] | None) -> str:
-    """The line that says what was judged one by one, and what was not."""
+def _judged(patients: dict[str, Any], orders: dict[str, Any] | None) -> str:
+    """What was judged, and what was not: patients, or orders with whose they are."""
+    judged, dead = (_shown(patients[name]) for name in ("judged", "deceased_not_judged"))
     if orders is None:
-        return ""
+        return f"patients judged: {judged}, deceased and not judged: {dead}"
     reasons = ", ".join(f"{count} {reason}" for reason, count in orders["not_judged"].items())
     return (
         f"orders judged, each at its own date: {orders['judged']}, patient deceased by then: "
         f"{orders['deceased_not_judged']}, not judged: {reasons or 'none'}\n"
+        f"patients with a judged order: {judged}, with one after they had died: {dead}"
     )
 
 

@@ -127,7 +127,7 @@ class Tally(msgspec.Struct):
         """The content of ``summary.json``; the order of keys is stable."""
         rulebook = setting.rulebook
         on = [rule for rule in rulebook.rules if speaks_on(rule, setting.hook)]
-        off = [rule.id for rule in rulebook.rules if not speaks_on(rule, setting.hook)]
+        silent = [rule.id for rule in rulebook.rules if not speaks_on(rule, setting.hook)]
         whole, parts = total(self.strata), breakdown(self.strata)
         return {
             "pack": f"{rulebook.pack.id} {rulebook.pack.version}",
@@ -148,7 +148,8 @@ class Tally(msgspec.Struct):
             "cards": {level: self._said(level, "card") for level in reversed(INDICATORS)},
             "lines": sum(self._said(level, "line") for level in INDICATORS),
             "rules": [self._rule(rule.id, rule.version, whole, parts) for rule in on],
-            "not_judged": sorted(off),
+            "not_judged": sorted((*silent, *rulebook.off)),
+            "off": sorted(rulebook.off),
             "unclassified": {
                 "patients": self.unclassified_patients,
                 "medications": self.unclassified,

@@ -1,13 +1,14 @@
 """What the report's picture of a patient needs: drugs as spans of days, the rest as marks, windows.
 
-``patients.ndjson`` has a line for each judged patient with a finding, in the order of
-``findings.ndjson``:
+``patients.ndjson`` has a line for each judged patient with a finding, or for each judged order with
+one, in the order of ``findings.ndjson``:
 
 ========= ======================================================================================
 rank      how many of its findings speak as cards: ``[critical, warning, info]``
 findings  how many lines of ``findings.ndjson`` are its own
 bytes     how many bytes these have
 patient   id
+order     the order that was judged, "" where the patient was
 input     the input as it was given
 asOf      the instant judged for
 sex       FHIR's administrative gender, "" where it is not recorded
@@ -17,6 +18,7 @@ details   for each finding its card's text in Markdown, less sources and what wa
 lanes     what its findings are bound to, each once: ``[kind, name, resources, spans, marks]``
 more      how many of those there was no room for
 windows   ``[kind, first, last, label, rules]``
+unshown   how many of those there was no room for
 ========= ======================================================================================
 
 A span is ``[label, start, start, end, end, because]`` with the first and last day that each end can
@@ -65,6 +67,7 @@ def patient_line(
         "findings": len(told),
         "bytes": sum(map(len, lines)),
         "patient": judged.patient,
+        "order": judged.order,
         "input": judged.input,
         "asOf": review.clock.now.isoformat(),
         "sex": review.chart.patient.sex,
@@ -83,13 +86,15 @@ def _picture(
     try:
         facts = _facts(found)
         lanes = [_lane(bound, review) for bound in facts[:_MOST_LANES]]
+        windows_found = _windows(found, review, rulebook, _drawn(lanes))
         return {
             "lanes": lanes,
             "more": max(0, len(facts) - _MOST_LANES),
-            "windows": _windows(found, review, rulebook, _drawn(lanes)),
+            "windows": windows_found[:_MOST_WINDOWS],
+            "unshown": max(0, len(windows_found) - _MOST_WINDOWS),
         }
     except Exception:  # noqa: BLE001 - a finding is never lost for the want of its picture
-        return {"lanes": [], "more": -1, "windows": []}
+        return {"lanes": [], "more": -1, "windows": [], "unshown": 0}
 
 
 def _severity(finding: Finding) -> int:
@@ -267,7 +272,7 @@ def _windows(
             told.add((rule, *days))
             rules = found.setdefault((window.kind, *days, cap(window.label, 200)), [])
             rules += [rule] if rule not in rules else []
-    return [[*key, rules] for key, rules in list(found.items())[:_MOST_WINDOWS]]
+    return [[*key, rules] for key, rules in found.items()]
 
 
 def _drawn(lanes: Iterable[list[Any]]) -> frozenset[int]:

@@ -373,7 +373,10 @@ class Pack(msgspec.Struct, frozen=True):
 
 
 class Rulebook(msgspec.Struct, frozen=True, eq=False):
-    """A whole pack, bound to a site's configuration; ``digest`` names both."""
+    """A whole pack, bound to a site's configuration; ``digest`` names both.
+
+    ``off`` names the rules that are left out: off at the site, or by default.
+    """
 
     pack: Pack
     rules: tuple[Rule, ...]
@@ -386,6 +389,7 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     terminology: Terminology
     evidence_url: str
     digest: str
+    off: tuple[str, ...] = ()
 
     def rule(self, rule_id: str) -> Rule | None:
         return next((rule for rule in self.rules if rule.id == rule_id), None)

@@ -191,9 +191,12 @@ class WholePack(msgspec.Struct, frozen=True):
         _check_selectors(self.rulebook, site, author)
         digest = self.digest.copy()
         digest.update(repr((site.timezone, site.parameters, site.enable, site.disable)).encode())
+        every = self.rulebook.rules
+        on = {rule.id for rule in every if switched_off or is_on(rule, site)}
         return replace(
             self.rulebook,
-            rules=tuple(rule for rule in self.rulebook.rules if switched_off or is_on(rule, site)),
+            rules=tuple(rule for rule in every if rule.id in on),
+            off=tuple(rule.id for rule in every if rule.id not in on),
             parameters=bind_parameters(dict(self.rulebook.parameters), site, author),
             evidence_url=site.evidence_url,
             digest=f"sha256:{digest.hexdigest()}",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from cds.audit.html.content import Ruled, say, unseen_types
+from cds.audit.html.wording import Wording, wording
 
 _MOST_TYPES = 3
 
@@ -21,7 +22,12 @@ class Advice(msgspec.Struct, frozen=True):
 
 def advice(summary: Mapping[str, Any], rules: list[Ruled], unclear: list[Ruled]) -> list[Advice]:
     """What a reader should do; ``unclear`` are the rules that are undecided for somebody."""
-    found = [*_about_inputs(summary), *_about_cards(summary), *_about_silence(summary, unclear)]
+    of = wording(summary)
+    found = [
+        *_about_inputs(summary, of),
+        *_about_cards(summary),
+        *_about_silence(summary, unclear, of),
+    ]
     known = any(
         item.found and item.rule is not None and item.rule.false_positives for item in rules
     )
@@ -31,7 +37,7 @@ def advice(summary: Mapping[str, Any], rules: list[Ruled], unclear: list[Ruled])
     return found
 
 
-def _about_inputs(summary: Mapping[str, Any]) -> Iterator[Advice]:
+def _about_inputs(summary: Mapping[str, Any], of: Wording) -> Iterator[Advice]:
     unreadable = summary["inputs"]["unreadable"]
     if unreadable != 0:
         told = (
@@ -39,30 +45,35 @@ def _about_inputs(summary: Mapping[str, Any]) -> Iterator[Advice]:
         )
         yield Advice(f"{told} or export them again.{_listed(summary)}", "#audited")
     if summary["problems"].get("disagreement"):
-        told = "The two engines disagree about somebody: report it, with the file of disagreements."
-        yield Advice(told, "#completeness")
+        told = f"The two engines disagree about {of.somebody}: report it, with the file of"
+        yield Advice(f"{told} disagreements.", "#completeness")
 
 
 def _about_cards(summary: Mapping[str, Any]) -> Iterator[Advice]:
     critical, warning = summary["cards"]["critical"], summary["cards"]["warning"]
+    against = "the full record"
+    if summary["orders"] is not None:
+        against += ", as it was when the order was signed and as it went on,"
     if critical != 0:
-        told = f"Begin with the critical cards ({say(critical)}): hold each against the full record"
-        yield Advice(told + " and act by local protocol. They stand first.", "#patients")
+        told = f"Begin with the critical cards ({say(critical)}): hold each against {against}"
+        yield Advice(f"{told} and act by local protocol. They stand first.", "#patients")
     if warning != 0:
         told = f"Then review the warnings ({say(warning)}); the days that a rule asks about are"
         yield Advice(told + " shaded in the pictures.", "#patients")
 
 
-def _about_silence(summary: Mapping[str, Any], unclear: list[Ruled]) -> Iterator[Advice]:
+def _about_silence(
+    summary: Mapping[str, Any], unclear: list[Ruled], of: Wording
+) -> Iterator[Advice]:
     if unclear:
         told = (
-            f"Rules that could not be decided for somebody: {len(unclear)}. Their silence does not"
+            f"Rules that could not be decided for {of.somebody}: {len(unclear)}. Their silence does"
         )
-        told += " mean that nothing is wrong."
+        told += " not mean that nothing is wrong."
         types = [f"{kind} ({say(count)})" for kind, count in unseen_types(summary)[:_MOST_TYPES]]
         if types:
-            told += f" Not seen, with for how many patients: {', '.join(types)}. Ask for an export"
-            told += " that has them."
+            told += f" Not seen, with for how many {of.many}: {', '.join(types)}. Ask for an"
+            told += " export that has them."
         yield Advice(told, "#completeness")
     medications = summary["unclassified"]["medications"]
     if medications != 0:

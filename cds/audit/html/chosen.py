@@ -1,4 +1,4 @@
-"""The patients that a report shows: the severest first, so many at most, read one by one."""
+"""The patients, or orders, that a report shows: the severest first, so many at most."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Line(msgspec.Struct, frozen=True):
     findings: int
     bytes: int
     patient: str
+    order: str
     input: str
     asOf: str  # noqa: N815 - the key's name
     sex: str
@@ -27,6 +28,7 @@ class Line(msgspec.Struct, frozen=True):
     lanes: tuple[tuple[str, str, tuple[str, ...], tuple[Any, ...], tuple[Any, ...]], ...]
     more: int
     windows: tuple[tuple[str, int, int, str, tuple[str, ...]], ...]
+    unshown: int
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -44,6 +46,8 @@ class _Rank(msgspec.Struct):
     rank: tuple[int, int, int]
     findings: int
     bytes: int
+    patient: str
+    input: str
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
@@ -58,17 +62,35 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """The patients to show, in their order, of how many; findings likewise."""
+    """The patients, or orders, to show, in their order, of how many; findings likewise.
+
+    ``people``: how many patients they are of.
+    """
 
     places: Sequence[Place]
-    patients: int
+    total: int
+    people: int
     findings: int
     shown_findings: int
 
 
+class _Totals(msgspec.Struct):
+    total: int = 0
+    people: int = 0
+    findings: int = 0
+    last: tuple[str, str] | None = None
+
+    def add(self, rank: _Rank) -> None:
+        """Counts a line; those of one patient follow on each other."""
+        self.total += 1
+        self.people += (rank.input, rank.patient) != self.last
+        self.findings += rank.findings
+        self.last = rank.input, rank.patient
+
+
 def choose(folder: Path, most: int, most_bytes: int) -> Chosen:
     """At most ``most`` patients, whose lines have ``most_bytes`` at most. Raises OSError."""
-    totals = [0, 0]
+    totals = _Totals()
     places = heapq.nsmallest(most, _places(folder / PATIENTS, totals))
     room = most_bytes
     for number, place in enumerate(places):
@@ -76,17 +98,17 @@ def choose(folder: Path, most: int, most_bytes: int) -> Chosen:
         if room < 0 and number:
             places = places[:number]
             break
-    return Chosen(places, totals[0], totals[1], sum(place.findings for place in places))
+    shown = sum(place.findings for place in places)
+    return Chosen(places, totals.total, totals.people, totals.findings, shown)
 
 
-def _places(path: Path, totals: list[int]) -> Iterator[Place]:
+def _places(path: Path, totals: _Totals) -> Iterator[Place]:
     decode = msgspec.json.Decoder(_Rank).decode
     at = findings_at = 0
     with path.open("rb") as file:
         for line in file:
             rank = decode(line)
-            totals[0] += 1
-            totals[1] += rank.findings
+            totals.add(rank)
             critical, warning, info = rank.rank
             order = (-critical, -warning, -info)
             yield Place(order, at, len(line), findings_at, rank.bytes, rank.findings)

@@ -124,9 +124,9 @@ def findings_chart(rules: Iterable[Ruled]) -> list[Row]:
 
 
 def decided_chart(rules: Iterable[Ruled], judged: Number) -> list[Row]:
-    """How many patients each rule fired for, did not, could not be decided for: all of them.
+    """How many each rule fired for, did not, could not be decided for: all that were judged.
 
-    Rules that did not fire for anybody, and were decided for everybody, are left out.
+    Rules that fired for none of them, and were decided for all, are left out.
     """
     told = [item for item in rules if item.counts["fired"] != 0 or item.counts["unknown"] != 0]
     ordered = sorted(told, key=lambda item: (-(item.counts["unknown"] or 0), item.id))
@@ -151,7 +151,7 @@ def _partly(count: Number) -> str:
 
 
 def coverage_chart(summary: Mapping[str, Any]) -> list[Row]:
-    """For each resource type how many patients it was supplied for, empty, absent, …"""
+    """For each resource type for how many it was supplied, empty, absent, …"""
     found = []
     for kind, states in summary["coverage"].items():
         counts = {state: states[state] for state in _STATES if state in states}
@@ -161,7 +161,7 @@ def coverage_chart(summary: Mapping[str, Any]) -> list[Row]:
 
 
 def strata_charts(summary: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
-    """Judged patients by each stratum that the summary has."""
+    """Those who were judged by each stratum that the summary has."""
     found = []
     for name, values in (summary.get("strata") or {}).items():
         most = max((count or 0 for count in values.values()), default=0)
@@ -190,7 +190,13 @@ def _known(counts: Iterable[Number]) -> int:
     return sum(count or 0 for count in counts)
 
 
-# -- what was not seen ---------------------------------------------------------------------------
+# -- what was not judged, what was not seen --------------------------------------------------------
+
+
+def unjudged(summary: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Rules of the pack that judged nobody: off at this site, and those of other hooks."""
+    off = set(summary["off"])
+    return summary["off"], [name for name in summary["not_judged"] if name not in off]
 
 
 def problem_rows(summary: Mapping[str, Any]) -> list[tuple[str, str, Number]]:

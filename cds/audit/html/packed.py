@@ -2,7 +2,7 @@
 
 A text is its place in a list of texts. The script (``assets/report.js``) knows the same order:
 
-- patient: id, input, as of, sex, age, today, ticks, windows, lanes, more, findings
+- patient: id, input, as of, sex, age, today, ticks, windows, lanes, more, findings, order, unshown
 - window: kind, name, words, [rule], x, width, open
 - lane: kind, name, words, [resource], [bar], [mark]
 - finding: rule, level, said, summary, [[sort, [text]]], trace, [missing]
@@ -41,6 +41,8 @@ def packed(person: Person, texts: Texts) -> list[Any]:
         [_lane(lane, texts) for lane in person.lanes],
         person.more,
         [_finding(finding, texts) for finding in person.findings],
+        person.order,
+        person.unshown,
     ]
 
 

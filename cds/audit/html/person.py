@@ -80,7 +80,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A patient with everything that is shown. ``more``: lanes left out, -1: no picture."""
+    """A patient, or an order of one, with everything that is shown.
+
+    ``more``: lanes left out, -1: no picture; ``unshown``: windows left out.
+    """
 
     id: str
     input: str
@@ -93,6 +96,8 @@ class Person(msgspec.Struct, frozen=True):
     lanes: tuple[Lane, ...]
     more: int
     findings: tuple[Finding, ...]
+    order: str
+    unshown: int
 
 
 _SEVEREST = {"critical": 0, "warning": 1, "info": 2}
@@ -100,7 +105,7 @@ _SAID = {True: "card", "line": "line", False: "silent"}
 
 
 def person(line: Line, found: Sequence[Found]) -> Person:
-    """The patient of a line with its findings, severest first, cards before lines."""
+    """The patient, or order, of a line with its findings, severest first, cards before lines."""
     moment = datetime.fromisoformat(line.asOf)
     axis = _Axis(line, moment.date())
     pairs = zip(found, line.details, strict=True)
@@ -118,6 +123,8 @@ def person(line: Line, found: Sequence[Found]) -> Person:
         lanes=tuple(axis.lane(*item) for item in line.lanes),
         more=line.more,
         findings=tuple(findings),
+        order=line.order,
+        unshown=line.unshown,
     )
 
 

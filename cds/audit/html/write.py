@@ -20,7 +20,9 @@ from cds.audit.html.advice import advice
 from cds.audit.html.chosen import Chosen, choose, read
 from cds.audit.html.packed import Texts, packed
 from cds.audit.html.person import Person, person
+from cds.audit.html.wording import wording
 from cds.audit.results import PROBLEMS
+from cds.audit.strata import judged
 from cds.audit.timeline import SEVEREST
 from cds.cards.judge import Setting
 from cds.cards.wire import encode
@@ -61,6 +63,7 @@ def _page(scratch: Path, summary: Mapping[str, Any], setting: Setting, chosen: C
     unclear = content.undecided(rules)
     first = read(scratch, chosen.places[:PLAIN])
     style, script = _asset("report.css"), _asset("report.js")
+    of = wording(summary)
     paper = _paper(summary)
     # What is for passing on says nothing of single patients, nor how their files are called.
     withheld = summary.get("suppressed") is not None
@@ -76,12 +79,15 @@ def _page(scratch: Path, summary: Mapping[str, Any], setting: Setting, chosen: C
             levels=SEVEREST,
             charts={
                 "findings": content.findings_chart(rules),
-                "decided": content.decided_chart(rules, summary["patients"]["judged"]),
+                "decided": content.decided_chart(rules, judged(summary)),
                 "coverage": content.coverage_chart(summary),
             },
             problems=content.problem_rows(summary),
             unread=[] if withheld else _unread(scratch / PROBLEMS),
             advice=advice(summary, rules, unclear),
+            of=of,
+            judged=judged(summary),
+            unjudged=content.unjudged(summary),
             people=[] if withheld else [person(line, found) for line, found in first],
             chosen=chosen,
             style=Markup(style),  # noqa: S704 - our own file
@@ -157,9 +163,10 @@ _SMALL = "font: 7.5pt sans-serif; color: #3a4350;"
 
 def _paper(summary: Mapping[str, Any]) -> str:
     """The running head and foot of printed pages: pack, digest, instant judged for."""
+    until = "orders up to" if summary["orders"] is not None else "judged for"
     return _PAPER.format(
         left=_css(f"Audit report, {summary['pack']}"),
-        right=_css(f"judged for {summary['asOf']} ({summary['timezone']})"),
+        right=_css(f"{until} {summary['asOf']} ({summary['timezone']})"),
         digest=_css(f"digest {summary['rulebook']}"),
         small=_SMALL,
     )

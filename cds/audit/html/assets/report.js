@@ -11,6 +11,7 @@
   var list = document.getElementById("list"), form = document.getElementById("filter");
   var words = document.getElementById("words"), rule = document.getElementById("rule");
   var order = document.getElementById("order"), cards = document.getElementById("cards");
+  var named = document.getElementById("patients").dataset, unit = named.one, units = named.many;
   var pager = document.getElementById("pager"), count = document.getElementById("count");
   var shown = [], at = 0, haystacks = [];
 
@@ -64,7 +65,7 @@
     return found;
   }
 
-  // -- a patient --------------------------------------------------------------------------------
+  // -- a patient, or an order --------------------------------------------------------------------------------
 
   function windowRow(person, window, number) {
     var kind = text(window[0]), parts = shades(person), x = window[4], width = window[5];
@@ -97,20 +98,26 @@
       parts.push(draw("line", {"class": "tick", x1: tick[0] + "%", x2: tick[0] + "%", y1: 0, y2: 5}));
       parts.push(draw("text", {x: tick[0] + "%", y: 17, "class": tick[0] < 9 ? "first" : tick[0] > 91 ? "last" : ""}, text(tick[1])));
     });
-    return make("tr", {"class": "axis"}, make("th", {scope: "row"}, "Day judged for: " + text(person[2])), picture(parts));
+    return make("tr", {"class": "axis"}, make("th", {scope: "row"}, (person[11] ? "Order signed" : "Day judged for") + ": " + text(person[2])), picture(parts));
   }
   function timeline(person) {
     if (!person[7].length && !person[8].length) {
-      return [make("p", {"class": "hint"}, person[9] < 0 ? "No picture could be drawn for this patient." : "Nothing of these findings has a place in time.")];
+      return [make("p", {"class": "hint"}, person[9] < 0 ? "No picture could be drawn." : "Nothing of these findings has a place in time.")];
     }
     var rows = person[7].map(function (window, number) { return windowRow(person, window, number); });
     rows = rows.concat(person[8].map(function (lane) { return laneRow(person, lane); }), [axisRow(person)]);
     var table = make("table", {"class": "timeline"},
-      make("caption", {"class": "unseen"}, "What the findings of " + person[0] + " are about, day by day"),
+      make("caption", {"class": "unseen"}, "What the findings of " + (person[11] || person[0]) + " are about, day by day"),
       make("thead", {"class": "unseen"}, make("tr", {}, make("th", {scope: "col"}, "What"), make("th", {scope: "col"}, "Picture"))),
       fill(make("tbody", {}), {}, rows));
-    if (person[9] <= 0) { return [table]; }
-    return [table, make("p", {"class": "hint"}, person[9] + " more entries that the findings are about are not drawn; the traces name them.")];
+    var found = [table];
+    if (person[9] > 0) {
+      found.push(make("p", {"class": "hint"}, person[9] + " more entries that the findings are about are not drawn; the traces name them."));
+    }
+    if (person[12]) {
+      found.push(make("p", {"class": "hint"}, person[12] + " more windows that the rules ask about are not drawn."));
+    }
+    return found;
   }
   function clause(step) {
     var item = make("li", {}, make("span", {"class": "truth " + text(step[0])}, text(step[0])), " " + text(step[1]) + " ");
@@ -143,8 +150,8 @@
     var person = people[number];
     var about = [text(person[3]) || "sex not recorded", text(person[4]) ? "age " + text(person[4]) : "age not known"].join(", ");
     var element = make("article", {"class": "person", id: "p" + (number + 1)},
-      make("h3", {}, number + 1 + ". Patient " + person[0]),
-      make("p", {"class": "about"}, about + "; judged for " + text(person[2]) + "; input " + text(person[1])));
+      make("h3", {}, number + 1 + ". " + (person[11] ? person[11] + " of patient " : "Patient ") + person[0]),
+      make("p", {"class": "about"}, about + "; " + (person[11] ? "judged as it was signed, " : "judged for ") + text(person[2]) + "; input " + text(person[1])));
     element.append.apply(element, timeline(person));
     person[10].forEach(function (found) {
       // What the filter asks for is open; of the rest the cards, while nothing is asked for.
@@ -167,7 +174,7 @@
   }
   function haystack(number) {
     if (haystacks[number] === undefined) {
-      var person = people[number], parts = [person[0], text(person[1])];
+      var person = people[number], parts = [person[0], person[11], text(person[1])];
       person[8].forEach(function (lane) { parts.push(text(lane[1])); });
       person[10].forEach(function (found) { parts.push(text(found[0]), text(found[3])); });
       haystacks[number] = parts.join("\n").toLowerCase();
@@ -197,8 +204,8 @@
       return true;
     }).sort(ORDERS[order.value]);
     at = 0;
-    count.textContent = want.all ? say(people.length) + " patients with " + say(findings) + " findings in this page." :
-      shown.length ? say(shown.length) + " of " + say(people.length) + " patients match, with " + say(findings) + " findings." : "No patient matches.";
+    count.textContent = want.all ? say(people.length) + " " + units + " with " + say(findings) + " findings in this page." :
+      shown.length ? say(shown.length) + " of " + say(people.length) + " " + units + " match, with " + say(findings) + " findings." : "No " + unit + " matches.";
     render(PAGE);
   }
   function render(most) {
@@ -206,7 +213,7 @@
     list.replaceChildren.apply(list, part.map(function (number) { return article(number, want); }));
     var several = shown.length > most;
     if (several) {
-      list.prepend(make("p", {"class": "hint"}, "Patients " + say(at + 1) + " to " + say(at + part.length) + " of " + say(shown.length) + "."));
+      list.prepend(make("p", {"class": "hint"}, units.charAt(0).toUpperCase() + units.slice(1) + " " + say(at + 1) + " to " + say(at + part.length) + " of " + say(shown.length) + "."));
     }
     pager.hidden = shown.length <= PAGE;
     document.getElementById("page").textContent = "page " + say(Math.floor(at / PAGE) + 1) + " of " + say(Math.max(1, Math.ceil(shown.length / PAGE)));
