@@ -23,14 +23,15 @@ class Bar:
 
     On a terminal it is drawn when told of something: it has no thread of its own, since workers are
     forked while it runs. In a log a run that takes minutes says so once a minute; a short one says
-    nothing.
+    nothing. ``units`` is what it counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, units: str = "patients") -> None:
+        self._units = units
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._name, self._total = "", 1
-        self._done = self._skipped = self._patients = 0
+        self._done = self._skipped = self._judged = 0
         self._drawn = self._started = self._told = time.monotonic()
         if sys.stderr.isatty():
             self._progress = Progress(
@@ -56,7 +57,7 @@ class Bar:
     def begin(self, name: str, total: int) -> None:
         """Begins a phase of so many bytes."""
         self._name, self._total = name, max(total, 1)
-        self._done = self._skipped = self._patients = 0
+        self._done = self._skipped = self._judged = 0
         self._started = time.monotonic()
         if self._progress is not None:
             if self._task is not None:
@@ -69,10 +70,10 @@ class Bar:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=size)
 
-    def advance(self, size: int, patients: int = 0) -> None:
-        """Tells of bytes and patients that are done."""
+    def advance(self, size: int, judged: int = 0) -> None:
+        """Tells of bytes that are done, and of patients or orders that were judged."""
         self._done += size
-        self._patients += patients
+        self._judged += judged
         now = time.monotonic()
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, advance=size, told=self._rate(now))
@@ -87,9 +88,9 @@ class Bar:
     def _rate(self, now: float) -> str:
         seconds = max(now - self._started, 1e-3)
         rate = f"{self._done / seconds / 1e6:,.1f} MB/s"
-        if not self._patients:
+        if not self._judged:
             return rate
-        return f"{self._patients:,} patients, {self._patients / seconds:,.0f}/s, {rate}"
+        return f"{self._judged:,} {self._units}, {self._judged / seconds:,.0f}/s, {rate}"
 
     def _line(self, now: float) -> str:
         done = self._done + self._skipped

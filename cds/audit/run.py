@@ -132,7 +132,8 @@ def _audit(paths: list[str], setting: Setting, options: Options, output: Output)
             f"--resume: the audit in {output.folder} was about something else: {'; '.join(found)};"
             " accepted: the same call on the same inputs, or another folder"
         )
-    with Bar() as bar, Journal(output.scratch / "journal", Outcome) as journal:
+    units = "orders" if setting.every else "patients"
+    with Bar(units) as bar, Journal(output.scratch / "journal", Outcome) as journal:
         _judge(gathered, setting, options, output, journal, bar)
         bar.begin("writing", journal.size)
         return _write_files(gathered, setting, options, output, _watched(journal, bar))

@@ -9,6 +9,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from cds.audit.html.write import write_report
+from cds.audit.outcome import Outcome
+from cds.audit.results import write_lines, write_summary
+from cds.cards.judge import Setting, read_input
+from tests.records import Json, setting
+
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 LOADING = frozenset("src srcset poster data background action formaction ping".split())
 
@@ -72,10 +78,10 @@ class Report(HTMLParser):
 
     @property
     def people(self) -> list[Any]:
-        """The patients' data with their texts in place of numbers: ids and rules only."""
+        """The patients' data with their texts in place of numbers: ids, orders and rules only."""
         texts = json.loads(self.scripts["texts"])
         return [
-            {"id": one[0], "rules": [texts[found[0]] for found in one[10]]}
+            {"id": one[0], "order": one[11], "rules": [texts[found[0]] for found in one[10]]}
             for one in json.loads(self.scripts["people"])
         ]
 
@@ -91,3 +97,26 @@ def faults_of(report: Report) -> list[str]:
     ]
     style = " ".join(report.scripts.get(name, "") for name in ("style",))
     return found + re.findall(r"@import|url\(", style)
+
+
+def audited(
+    folder: Path,
+    *records: Json,
+    root: Path | None = None,
+    name: str = "a.json",
+    by: Setting | None = None,
+) -> Report:
+    """The report of some records, made as an audit makes it."""
+    by = by or setting(root, hook="audit")
+    outcome = Outcome()
+    for record in records:
+        outcome.tally.inputs += 1
+        charts = read_input(json.dumps(record).encode(), name, by)
+        outcome.tally.unreadable += not charts.charts
+        outcome.judge(charts, name, by)
+    folder.mkdir(parents=True, exist_ok=True)
+    tally = write_lines([outcome], folder)
+    counts = {"exports": 0, "export_files": 0, "export_files_not_needed": 0}
+    summary, _ = write_summary(tally, by, counts, folder)
+    write_report(folder, summary, by)
+    return Report(folder / "report.html")

@@ -9,11 +9,11 @@ import pytest
 from cds.audit import progress
 from cds.audit.progress import Bar
 
-LINE = re.compile(r"judging: 60 %, 5 patients, [\d,]+/s, [\d,.]+ MB/s, about 1 min left")
+LINE = re.compile(r"judging: 60 %, 5 orders, [\d,]+/s, [\d,.]+ MB/s, about 1 min left")
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> str:
-    with Bar() as bar:
+    with Bar("orders") as bar:
         bar.begin("sorting", 10)
         bar.begin("judging", 100)
         bar.skip(20)

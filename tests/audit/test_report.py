@@ -18,32 +18,12 @@ from cds.audit.html import write
 from cds.audit.html.chosen import Line
 from cds.audit.html.person import person
 from cds.audit.html.write import write_report
-from cds.audit.outcome import Outcome
-from cds.audit.results import write_lines, write_summary
-from cds.cards.judge import read_input
-from tests.audit.pages import Report, faults_of
+from tests.audit.pages import Report, audited, faults_of
 from tests.audit.population import LDN, SNOMED, operation, population, read
 from tests.records import CONTRAST, Json, bundle, draft, order, resource, setting
 from tests.records import person as patient_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'`${1}{{7*7}}<!--\u2028"
-
-
-def audited(folder: Path, *records: Json, root: Path | None = None, name: str = "a.json") -> Report:
-    """The report of some records, made as an audit makes it."""
-    by = setting(root, hook="audit")
-    outcome = Outcome()
-    for record in records:
-        outcome.tally.inputs += 1
-        charts = read_input(json.dumps(record).encode(), name, by)
-        outcome.tally.unreadable += not charts.charts
-        outcome.judge(charts, name, by)
-    folder.mkdir(parents=True, exist_ok=True)
-    tally = write_lines([outcome], folder)
-    counts = {"exports": 0, "export_files": 0, "export_files_not_needed": 0}
-    summary, _ = write_summary(tally, by, counts, folder)
-    write_report(folder, summary, by)
-    return Report(folder / "report.html")
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -344,9 +324,9 @@ def test_whatever_the_days_the_picture_stays_in_its_frame(
     drawn = [(label, *_range(start), *_range(end), "") for label, start, end in spans]
     shown = person(
         Line(
-            (0, 0, 1), 0, 0, "p1", "a", "2026-06-10T10:00:00-04:00", "", None, (),
+            (0, 0, 1), 0, 0, "p1", "", "a", "2026-06-10T10:00:00-04:00", "", None, (),
             (("medication", "a", (), tuple(drawn), ()), ("condition", "b", (), (), tuple(days))),
-            0, (("window", -5, 2, "w", ()),),
+            0, (("window", -5, 2, "w", ()),), 0,
         ),
         [],
     )  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.audit.pages import Report
+from tests.audit.pages import Report, audited
 from tests.audit.population import population
-from tests.audit.test_report import audited, hostile
+from tests.audit.test_report import hostile
 from tests.browser import BROWSER, DESKTOP, PHONE, Tab, browsing
 from tests.records import bundle
 
