@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from cds.audit import timeline
+from tests.audit.orders import every
 from tests.audit.pages import Report, audited
 from tests.audit.population import population
 from tests.audit.test_report import hostile
+from tests.audit.test_report_orders import records
 from tests.browser import BROWSER, DESKTOP, PHONE, Tab, browsing
 from tests.records import bundle
 
@@ -39,6 +42,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return audited(folder, *people, *(hostile(number) for number in range(3)))
 
 
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """An audit of orders, with more lanes and windows than its pictures have room for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timeline, "_MOST_LANES", 1)
+        patch.setattr(timeline, "_MOST_WINDOWS", 1)
+        return audited(tmp_path_factory.mktemp("orders"), *records(), by=every())
+
+
 def show(tab: Tab, report: Report, size: tuple[int, int] = WIDE, *, fragment: str = "") -> None:
     # From elsewhere, since a link within the page would not load it again.
     tab.ask("Page.navigate", url="about:blank")
@@ -63,7 +75,7 @@ def choose(tab: Tab, **chosen: str) -> list[str]:
 
 def shown(tab: Tab) -> list[str]:
     found: list[str] = tab.get(
-        "Array.from(document.querySelectorAll('.person h3'), h => h.textContent.replace(/^\\d+\\. Patient /, ''))"
+        "Array.from(document.querySelectorAll('.person h3'), h => h.textContent.replace(/^\\d+\\. (Patient )?/, ''))"
     )
     return found
 
@@ -130,12 +142,30 @@ def test_severities_filter_and_a_rule_leads_to_its_patients(tab: Tab, report: Re
     assert said.startswith(f"{len(expected)} of {len(report.people)} patients match")
 
 
-def test_the_script_shows_what_stands_in_the_page_without_it(tab: Tab, report: Report) -> None:
+def test_orders_are_counted_and_found_as_orders(tab: Tab, orders: Report) -> None:
+    show(tab, orders, PHONE)
+    assert tab.get("document.documentElement.scrollWidth <= innerWidth") is True
+    there = len(orders.people)
+    said = "document.getElementById('count').textContent"
+    assert tab.get(said).startswith(f"{there} orders with ")
+    assert choose(tab, words="p1-old") == ["MedicationRequest/p1-old of patient p1"]
+    assert tab.get(said).startswith(f"1 of {there} orders match")
+    shown_there = len(choose(tab, words="p1"))
+    assert shown_there == sum(one["id"] == "p1" for one in orders.people) > 1
+    assert choose(tab, words="nobody is called so") == []
+    assert tab.get(said) == "No order matches."
+
+
+@pytest.mark.parametrize("which", ["report", "orders"])
+def test_the_script_shows_what_stands_in_the_page_without_it(
+    tab: Tab, which: str, request: pytest.FixtureRequest
+) -> None:
     """Words and shapes: the page's own elements and the script's are the same."""
     look = """Array.from(document.querySelectorAll('.person'), item => [
         item.id, item.textContent.replace(/\\s+/g, ''),
         Array.from(item.querySelectorAll('*'), e => [e.tagName, e.id, Array.from(e.attributes,
             a => a.name + '=' + a.value.trim().replace(/\\s+/g, ' ').replace(/\\.0%/g, '%')).sort().join('|')].join(' ')).join('\\n')])"""
+    report: Report = request.getfixturevalue(which)
     show(tab, report)
     made = tab.get(look)
     tab.ask("Emulation.setScriptExecutionDisabled", value=True)
@@ -146,7 +176,9 @@ def test_the_script_shows_what_stands_in_the_page_without_it(tab: Tab, report: R
         assert tab.get("document.getElementById('filter').hidden") is True
     finally:
         tab.ask("Emulation.setScriptExecutionDisabled", value=False)
-    assert len(plain) > 10
+    assert len(plain) == min(20, len(report.people)) > 3
+    if which == "orders":
+        assert any("morewindows" in one[1] and "moreentries" in one[1] for one in plain)
     assert [one[:2] for one in made] == [one[:2] for one in plain]
     for one, other in zip(made, plain, strict=True):
         assert one[2].splitlines() == other[2].splitlines()

@@ -70,8 +70,8 @@ def test_it_says_how_many_orders_of_how_many_patients(report: Report, folder: Pa
     assert "5 orders of 3 patients, each judged for the moment it was signed, up to" in page
     said = report.text("audited")
     for told in (
-        "5 judged; 1 dated after the patient had died and not judged; others not judged: 1 a draft"
-        " that nobody signed; 1 not dated to the day",
+        "5 judged; 1 dated after the patient had died and not judged; others not judged: a draft"
+        " that nobody signed (1), not dated to the day (1)",
         "3 with an order that was judged; 1 with one dated after they had died",
         "each order the moment it was signed, as a draft, with what was known then",
         "Orders up to 10 Jun 2026 10:00 count",
