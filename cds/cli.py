@@ -15,20 +15,33 @@ import typer
 from cds.commands import fmt, new, pack_above
 from cds.options import (
     AsOf,
+    AuditFormat,
+    AuditHook,
     Config,
+    Csv,
     Disable,
     Enable,
     EngineName,
+    Every,
     Format,
     HookName,
+    Inputs,
+    Memory,
+    On,
+    Out,
     Paths,
     PatientId,
+    Resume,
     Rules,
+    SparkConf,
     Stop,
+    Suppress,
+    Workers,
     Zone,
     check_choice,
     read_engine,
     read_every,
+    read_memory,
     read_rulebook,
     read_setting,
     read_site,
@@ -80,82 +93,45 @@ def check(
 
 @app.command()
 def audit(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            help="Bundles, arrays or NDJSON of records, or the folder of a Bulk Data export;"
-            " file, folder, glob or -; .gz is read.",
-            metavar="INPUT…",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the files; empty or new.")],
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes [default: one a core].")
-    ] = None,
+    inputs: Inputs,
+    out: Out,
+    workers: Workers = None,
     rules: Rules = None,
     config: Config = None,
     enable: Enable = None,
     disable: Disable = None,
     as_of: AsOf = None,
     timezone: Zone = None,
-    hook: Annotated[
-        str | None,
-        typer.Option("--hook", help="Hook to judge for [default: audit].", show_default=False),
-    ] = None,
-    every: Annotated[
-        str | None,
-        typer.Option(
-            "--every",
-            help="order: judge each order as a draft at its own date, with what was known then.",
-            metavar="KIND",
-        ),
-    ] = None,
+    hook: AuditHook = None,
+    every: Every = None,
     patient: PatientId = None,
     engine: EngineName = "reference",
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Write findings.csv and summary.csv too.")
-    ] = False,
-    suppress: Annotated[
-        int | None,
-        typer.Option(
-            "--suppress",
-            min=2,
-            metavar="N",
-            help="For passing on: counts below N are left out, with those they would follow from,"
-            " and so is every file about single patients.",
-        ),
-    ] = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option("--format", help="text, or json (the content of summary.json).")
-    ] = "text",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            help="Memory to keep within, such as 2G [default: half of what there is].",
-            metavar="SIZE",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an audit into --out that ended early.")
-    ] = False,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            "--on",
-            help="Cluster of Spark: spark://HOST:PORT, yarn, k8s://URL, local[N].",
-            metavar="MASTER",
-        ),
-    ] = None,
-    spark_conf: Annotated[
-        list[str] | None,
-        typer.Option("--spark-conf", help="Setting of Spark; may repeat.", metavar="NAME=VALUE"),
-    ] = None,
+    csv: Csv = False,
+    suppress: Suppress = None,
+    format: AuditFormat = "text",  # noqa: A002 - the option's name
+    memory: Memory = None,
+    resume: Resume = False,
+    on: On = None,
+    spark_conf: SparkConf = None,
 ) -> None:
     """Judge a population: findings, counts of fired, not fired and unknown, problems.
 
-    Writes findings.ndjson, summary.json and problems.ndjson into the folder of --out.
-    """
+    \b
+    Into the folder of --out go
+      report.html            to look at and to print
+      findings.ndjson        a line a finding
+      findings.parquet       the same as a table; with --csv findings.csv too
+      problems.ndjson        what could not be read, or was read with doubt
+      summary.json           all counts; with --csv summary.csv too
+      measure-report.json    counts, and whom the rules fired for, in FHIR
+      disagreements.ndjson   with --engine both, if there are any
+
+    With --suppress N it is counts alone, for passing on: report.html, summary.json (with --csv
+    summary.csv) and a measure-report.json of totals, nothing about single patients.
+
+    A run that ended early goes on by the same call with --resume. The files do not depend on
+    --workers, --resume or --on.
+    """  # noqa: D301 - a backspace keeps the lines of a list
     from cds.audit.output import AuditError, InterruptedRun
     from cds.audit.run import Options
     from cds.audit.run import audit as run_audit
@@ -179,7 +155,7 @@ def audit(
         as_json=format == "json",
         resume=resume,
         now=as_of is None,
-        memory=_memory(memory),
+        memory=read_memory(memory),
         on=read_target(on, spark_conf, workers, rules, site),
         suppress=suppress,
         csv=csv,
@@ -192,16 +168,6 @@ def audit(
         raise Stop(str(error)) from error
     except KeyboardInterrupt:
         raise Stop("interrupted: nothing was written", 130) from None
-
-
-def _memory(text: str | None) -> int:
-    """The bytes that an option names, 0 for none; raises Stop."""
-    from cds.audit.memory import read_size
-
-    try:
-        return read_size(text) if text is not None else 0
-    except ValueError as error:
-        raise Stop(f"--memory: {error}") from error
 
 
 def _cores() -> int:

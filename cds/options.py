@@ -69,6 +69,84 @@ EngineName = Annotated[
 ]
 Format = Annotated[str, typer.Option("--format", help="text or json (one line per patient).")]
 
+# -- of an audit -----------------------------------------------------------------------------------
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        help="Bundles, arrays or NDJSON of records, or the folder of a Bulk Data export;"
+        " file, folder, glob or -; .gz is read.",
+        metavar="INPUT…",
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="Folder for the files; empty or new, or with --resume as it is."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="Processes of this machine [default: one a core]; not with --on."
+    ),
+]
+AuditHook = Annotated[
+    str | None,
+    typer.Option(
+        "--hook",
+        help="Hook to judge for [default: audit; order-sign with --every order].",
+        show_default=False,
+    ),
+]
+Every = Annotated[
+    str | None,
+    typer.Option(
+        "--every",
+        help="order: judge each order as a draft at its own date, with what was known then;"
+        " counts are of orders then.",
+        metavar="KIND",
+    ),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Write findings.csv and summary.csv too.")]
+Suppress = Annotated[
+    int | None,
+    typer.Option(
+        "--suppress",
+        min=2,
+        metavar="N",
+        help="For passing on: counts below N are left out, with those they would follow from,"
+        " and so is every file about single patients; not with --every.",
+    ),
+]
+AuditFormat = Annotated[
+    str, typer.Option("--format", help="text, or json (the content of summary.json).")
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        help="Memory to keep within, such as 2G [default: half of what there is].",
+        metavar="SIZE",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an audit into --out that ended early.")
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        help="Cluster of Spark to judge on, with the same files out: spark://HOST:PORT, yarn,"
+        " k8s://URL, local[N].",
+        metavar="MASTER",
+    ),
+]
+SparkConf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--spark-conf", help="Setting of Spark, with --on; may repeat.", metavar="NAME=VALUE"
+    ),
+]
+
 
 class Stop(Exception):
     """Ends the command with a message and an exit code; raised nowhere but here."""
@@ -178,6 +256,16 @@ def read_every(name: str | None, hook: str | None, setting: Setting) -> Setting:
             f" accepted: {_EVERY_ORDER_ON}"
         )
     return replace(setting, every=every, hook=_EVERY_ORDER_ON)
+
+
+def read_memory(text: str | None) -> int:
+    """The bytes that an option names, 0 for none; raises Stop."""
+    from cds.audit.memory import read_size
+
+    try:
+        return read_size(text) if text is not None else 0
+    except ValueError as error:
+        raise Stop(f"--memory: {error}") from error
 
 
 def read_target(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,12 +12,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cds.audit.output import SCRATCH
+from cds.audit.results import REPORT
+
 if TYPE_CHECKING:
     from cds.audit.run import Options
 
 
-def print_summary(content: bytes, options: Options, seconds: float) -> None:
-    """Results to standard output, one closing line and the notes to standard error."""
+def print_summary(content: bytes, options: Options, seconds: float | None) -> None:
+    """Results to standard output, one closing line and the notes to standard error.
+
+    Without ``seconds`` nothing was judged: all files were there already.
+    """
     summary: dict[str, Any] = msgspec.json.decode(content)
     if options.as_json:
         sys.stdout.write(content.decode())
@@ -25,7 +32,14 @@ def print_summary(content: bytes, options: Options, seconds: float) -> None:
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     for note in options.notes:
         console.print(Text(f"note: {note}"))
-    console.print(Text(f"judged in {seconds:.1f} s, see {options.out}"))
+    done = "" if seconds is None else f"judged in {seconds:.1f} s; "
+    console.print(Text(f"{done}see {options.out / REPORT}; {_others(options.out)}"))
+
+
+def _others(folder: Path) -> str:
+    """The other files of a folder of results."""
+    names = sorted(path.name for path in folder.iterdir() if path.name not in (REPORT, SCRATCH))
+    return f"beside it: {', '.join(names)}"
 
 
 def _print_tables(summary: dict[str, Any]) -> None:

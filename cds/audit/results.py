@@ -16,6 +16,7 @@ from cds.cards.judge import Setting
 from cds.cards.wire import encode
 
 FINDINGS, SUMMARY, PROBLEMS = "findings.ndjson", "summary.json", "problems.ndjson"
+REPORT = "report.html"
 DISAGREEMENTS = "disagreements.ndjson"
 """What two engines say differently; there only if they do."""
 PATIENTS = "patients.ndjson"

@@ -243,5 +243,5 @@ def _tell_whole(summary: bytes, setting: Setting, options: Options) -> int:
             f" {'; '.join(told)}; accepted: another folder"
         )
     note = f"the audit in {options.out} was whole already: nothing was judged again"
-    print_summary(summary, replace(options, notes=(*options.notes, note)), 0.0)
+    print_summary(summary, replace(options, notes=(*options.notes, note)), None)
     return _exit_code(summary)

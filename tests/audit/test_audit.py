@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,28 @@ def test_streams_carry_results_and_nothing_else(bundles: Path, tmp_path: Path) -
     text = cds("audit", bundles / "p15.json", "--out", tmp_path / "more", *WHEN)
     assert "periop.surgery-within-hold-window" in text.stdout
     assert "patients judged: 1," in text.stdout
-    assert text.stderr.startswith("judged in")
+    (told,) = text.stderr.splitlines()
+    assert re.match(
+        rf"judged in [\d.]+ s; see {re.escape(str(tmp_path / 'more'))}/report\.html; beside it: ",
+        told,
+    )
+    beside = told.partition("beside it: ")[2].split(", ")
+    assert {*beside, "report.html"} == {path.name for path in (tmp_path / "more").iterdir()}
+    again = cds("audit", bundles / "p15.json", "--out", tmp_path / "more", "--resume", *WHEN)
+    assert again.stderr.splitlines()[-1] == told.partition("; ")[2]
+
+
+def test_the_help_names_every_file_and_option(bundles: Path, tmp_path: Path) -> None:
+    told = " ".join(cds("audit", "--help").stdout.split())
+    out = tmp_path / "out"
+    done = cds("audit", bundles / "p01.json", "--out", out, "--csv", *WHEN)
+    assert done.returncode == 0
+    assert {path.name for path in out.iterdir()} >= {"findings.csv", "report.html"}
+    for path in out.iterdir():
+        assert path.name in told
+    options = "csv suppress on every resume memory workers format spark-conf engine".split()
+    for name in options:
+        assert f"--{name} " in told
 
 
 def test_an_input_given_twice_is_judged_once(bundles: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cds.audit.html.chosen import Chosen, choose, read
 from cds.audit.html.packed import Texts, packed
 from cds.audit.html.person import Person, person
 from cds.audit.html.wording import wording
-from cds.audit.results import PROBLEMS
+from cds.audit.results import PROBLEMS, REPORT
 from cds.audit.strata import judged
 from cds.audit.timeline import SEVEREST
 from cds.cards.judge import Setting
@@ -29,7 +29,6 @@ from cds.cards.wire import encode
 from cds.engine.value import render_days
 from cds.values.moment import DayRange
 
-REPORT = "report.html"
 MOST_PATIENTS, MOST_BYTES = 10_000, 48 * 1024 * 1024
 """So many patients, with so many bytes of lines, are in the page; more are counted."""
 PLAIN = 20
