@@ -30,6 +30,7 @@ from cds.audit.spark.session import Target, spark_context
 from cds.rulebook.pack import shipped_pack
 from cds.rulebook.site import Site
 from tests.audit.population import (
+    FILES,
     LDN,
     WHEN,
     by_reference,
@@ -41,6 +42,7 @@ from tests.audit.population import (
 from tests.records import Json, person, setting
 from tests.test_cli import cds
 
+OF_PATIENTS = {"findings.ndjson", "findings.parquet", "problems.ndjson"}
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 on_spark = [
@@ -126,15 +128,25 @@ class TestOnSpark:
     pytestmark = on_spark
 
     def test_bundles(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        write_bundles(tmp_path / "in", population(60))
+        write_bundles(tmp_path / "in", population(40))
         (tmp_path / "in" / "p07.json").write_text("{")
         # From a name that is not absolute: it means the same in an executor.
         monkeypatch.chdir(tmp_path)
-        args = ("audit", "in", "--out", "out", *WHEN, "--on", "local[2]")
+        args = ("audit", "in", "--out", "out", "--csv", *WHEN, "--on", "local[2]")
         assert started(monkeypatch, *args) == 1
-        done = cds("audit", "in", "--out", "local", "--workers", 1, *WHEN)
+        done = cds("audit", "in", "--out", "local", "--csv", "--workers", 1, *WHEN)
         assert done.returncode == 1
         assert files(tmp_path / "out") == files(tmp_path / "local")
+        assert set(files(tmp_path / "out")) == FILES | {"findings.csv", "summary.csv"}
+
+    def test_counts_alone(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_bundles(tmp_path / "in", population(24))
+        args = ("audit", tmp_path / "in", "--suppress", 5, "--csv", *WHEN)
+        assert started(monkeypatch, *args, "--out", tmp_path / "out", "--on", "local[2]") == 0
+        assert cds(*args, "--out", tmp_path / "local", "--workers", 1).returncode == 0
+        found = files(tmp_path / "out")
+        assert found == files(tmp_path / "local")
+        assert set(found) == FILES - OF_PATIENTS | {"summary.csv"}
 
     def test_an_export(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source = tmp_path / "in"
