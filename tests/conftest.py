@@ -25,8 +25,12 @@ if hasattr(time, "tzset"):
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="cds-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# The whole suite is to be run often; CDS_FUZZ=20 tries twenty times as many.
+EXAMPLES = 40 * max(1, int(os.environ.get("CDS_FUZZ") or 1))
+settings.register_profile("local", deadline=None, max_examples=EXAMPLES)
+settings.register_profile(
+    "ci", deadline=None, max_examples=EXAMPLES, derandomize=True, print_blob=True
+)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
