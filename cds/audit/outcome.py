@@ -14,6 +14,9 @@ from cds.chart.model import Chart
 from cds.chart.reader import Charts
 from cds.values.problem import Place, Problem, Severity
 
+NOT_JUDGED = ("engine", "internal", "memory", "worker")
+"""Kinds of problem that somebody, or something of theirs, was not judged for."""
+
 
 class Outcome(msgspec.Struct):
     """What came of a chunk: lines for the files, and counts.
@@ -85,10 +88,11 @@ class Outcome(msgspec.Struct):
         """What was judged: its findings, its counts, its problems."""
         told = list(told_findings(item.answer))
         lines = [finding_line(one, said, item, setting.rulebook) for one, said in told]
+        # What may fail comes before what counts: who is told as not judged is in no number.
+        shown = [patient_line(item, told, lines, setting.rulebook)] if told else []
         self.tally.add_review(item.answer.review, setting.rulebook)
         self.findings += lines
-        if told:
-            self.patients.append(patient_line(item, told, lines, setting.rulebook))
+        self.patients += shown
         for finding, said in told:
             self.tally.add_finding(finding, said)
         for problem in item.problems:
