@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from cds.audit import stream
 from cds.audit.inputs import Record
+from cds.audit.output import AuditError
 from cds.audit.run import Options, audit
 from cds.audit.stream import DamageError, TooLong, read_lines
 from cds.audit.work import judge_records
@@ -264,3 +266,21 @@ def test_a_patient_of_an_export_who_is_not_judged_fails_the_audit(
     assert summary["findings"] == len(read(tmp_path / "out", "findings"))
     assert (told["kind"], told["patient"], told["severity"]) == ("internal", "p03", "error")
     assert "Jo Doe" not in json.dumps(told) + str(capfd.readouterr())
+
+
+def test_a_full_disk_below_the_shared_medications_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_export(tmp_path / "in", population(1))
+    many = [{"resourceType": "Medication", "id": f"m{n}", "x": "y" * 4000} for n in range(50)]
+    (tmp_path / "in" / "Medication.ndjson").write_text(ndjson(many))
+
+    def connect(path: Path, **more: Any) -> sqlite3.Connection:
+        base = opened(path, **more)
+        base.execute("PRAGMA max_page_count = 4")
+        return base
+
+    opened = sqlite3.connect
+    monkeypatch.setattr("cds.audit.shelf.sqlite3.connect", connect)
+    with pytest.raises(AuditError, match=r"No space left on device: .*shelf"):
+        audit([str(tmp_path / "in")], setting(hook="audit"), Options(tmp_path / "out"))
