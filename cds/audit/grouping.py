@@ -27,7 +27,7 @@ import msgspec
 from msgspec.structs import replace
 
 from cds.audit.manifest import Manifest, read_manifest
-from cds.audit.source import Source
+from cds.audit.source import Source, spelled
 from cds.audit.stream import DamageError, TooLong, read_lines
 from cds.chart.export import line_type
 from cds.chart.intake import READ_TYPES
@@ -196,7 +196,7 @@ def exports_of(sources: list[Source], sorts: dict[Source, Sort]) -> dict[Source,
 
 def _is(source: Source, manifest: Manifest) -> bool:
     """Whether a document is the manifest, however its folder was spelled."""
-    return not source.inner and source.place.resolve() == Path(manifest.path).resolve()
+    return not source.inner and source.place.resolve() == manifest.source.place.resolve()
 
 
 def _listed(inside: list[Source], sorts: dict[Source, Sort], manifest: Manifest) -> None:
@@ -234,7 +234,7 @@ def _manifest(
             paths = sorted(item for item in Path(top).iterdir() if item.name.endswith(".json"))
         except OSError:
             return None
-        jsons = [Source(str(path)) for path in paths]
+        jsons = [Source.at(str(path)) for path in paths]
     if len(jsons) > _MANIFESTS_LOOKED_FOR or not inside:
         jsons = [item for item in jsons if "manifest" in item.title.casefold()]
     return next((found for item in jsons if (found := read_manifest(item)) is not None), None)
@@ -247,8 +247,8 @@ def _spelled(files: list[Source], documents: list[Source], folder: tuple[str, st
     if near.inner:
         archive = near.name.removesuffix(f"!{near.inner}")
         return archive if within == "." else f"{archive}!{within}"
-    spelled = near.place.parent
-    return str(spelled if str(spelled.resolve()) == top else spelled.parent)
+    parent = near.place.parent
+    return spelled(str(parent if str(parent.resolve()) == top else parent.parent))
 
 
 def _files(files: list[Source], sorts: dict[Source, Sort]) -> tuple[ExportFile, ...]:

@@ -263,3 +263,21 @@ def test_a_glob_names_files_folders_and_archives(expected: list[str], tmp_path: 
     done = cds("audit", f"{tmp_path}/b*", "--out", tmp_path / "no")
     assert done.returncode == 2
     assert "matches no file" in done.stderr
+
+
+def test_names_that_are_no_utf_8_are_read_and_spelled(tmp_path: Path) -> None:
+    odd = b"d\xf6r".decode("utf-8", "surrogateescape")
+    write_bundles(tmp_path / odd, population(3))
+    (tmp_path / odd / "p03.json").rename(tmp_path / odd / f"new\nline {odd}.json")
+    (tmp_path / odd / f"no {odd}.json").write_text("[")
+    write_export(tmp_path / odd / odd, population(3))
+    summary = run(tmp_path / odd, tmp_path / f"out {odd}", code=1)
+    assert summary["inputs"]["records"] == 4
+    assert summary["inputs"]["exports"] == 1
+    assert summary["patients"]["judged"] == 6
+    found = read(tmp_path / f"out {odd}", "findings")
+    name = f"{tmp_path}/d\\xf6r"
+    inputs = {line["input"] for line in found}
+    assert inputs == {f"{name}/p01.json", f"{name}/new\nline d\\xf6r.json", f"{name}/d\\xf6r"}
+    (problem,) = read(tmp_path / f"out {odd}", "problems")
+    assert problem["file"] == f"{name}/no d\\xf6r.json"
