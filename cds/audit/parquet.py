@@ -47,8 +47,12 @@ def schema() -> pa.Schema:
         "facts": pa.list_(pa.field("element", fact, nullable=False)),
         "sources": texts,
         "missing": texts,
+        "line": pa.int64(),
     }
-    fields = [pa.field(name, nested.get(name, text), nullable=name == "order") for name in FIELDS]
+    fields = [
+        pa.field(name, nested.get(name, text), nullable=name in ("order", "line"))
+        for name in FIELDS
+    ]
     return pa.schema([*fields, pa.field("asOfUtc", pa.timestamp("us", tz="UTC"), nullable=False)])
 
 

@@ -50,7 +50,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("expected")
     write_bundles(folder / "in", PEOPLE)
     run(folder / "in", folder / "out")
-    return about(read(folder / "out", "findings"), "input")
+    return about(read(folder / "out", "findings"), "input", "line")
 
 
 # -- archives --------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def test_the_bundles_of_an_archive_are_records_of_their_own(
     summary = run(archive, tmp_path / "out")
     assert summary["inputs"]["records"] == 16
     found = read(tmp_path / "out", "findings")
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == expected
     named = {line["patient"]: line["input"] for line in found}
     assert named["p15"] == f"{archive}!p15.json"
     assert named["p07"] == f"{archive}!deep/er/p07.json.gz"
@@ -87,8 +87,8 @@ def test_an_archive_can_hold_an_export(expected: list[str], tmp_path: Path) -> N
     assert summary["inputs"]["exports"] == 1
     found = read(tmp_path / "out", "findings")
     assert {line["input"] for line in found} == {f"{tmp_path / 'all.zip'}!x"}
-    assert about(found, "input") == about(read(tmp_path / "plain", "findings"), "input")
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == about(read(tmp_path / "plain", "findings"), "input")
+    assert about(found, "input", "line") == expected
 
 
 def test_what_of_an_archive_cannot_be_read_is_told_and_the_rest_is_judged(tmp_path: Path) -> None:
@@ -164,7 +164,9 @@ def test_lines_that_are_bundles_are_records_of_their_own(
             "exports": 0,
             "unreadable": 1,
         }
-        assert about(read(tmp_path / f"out-{name}", "findings"), "input") == expected
+        found = read(tmp_path / f"out-{name}", "findings")
+        assert about(found, "input", "line") == expected
+        assert {line["line"] for line in found} <= {1, 2, 3, 4, *range(7, 40)}
         (problem,) = (
             line for line in read(tmp_path / f"out-{name}", "problems") if line["kind"] == "json"
         )
@@ -172,7 +174,7 @@ def test_lines_that_are_bundles_are_records_of_their_own(
     run("-", tmp_path / "piped", stdin=text, code=1)
     found = read(tmp_path / "piped", "findings")
     assert {line["input"] for line in found} == {"-"}
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == expected
 
 
 def test_one_patient_in_two_bundles_is_two_records(tmp_path: Path) -> None:
@@ -184,6 +186,23 @@ def test_one_patient_in_two_bundles_is_two_records(tmp_path: Path) -> None:
     assert summary["patients"]["judged"] == 2
     rules = {line["rule"] for line in read(tmp_path / "out", "findings")}
     assert "periop.surgery-within-hold-window" not in rules
+
+
+def test_one_patient_on_two_lines_is_told_apart_in_every_file(tmp_path: Path) -> None:
+    """Findings, reports of the measure and problems say which line they are about."""
+    odd = {**order("n", LDN), "category": {"text": "community"}}
+    text = json.dumps(bundle(person(), odd)) + "\n"
+    (tmp_path / "both.ndjson").write_text(text * 2)
+    summary = run(tmp_path / "both.ndjson", tmp_path / "out")
+    found = read(tmp_path / "out", "findings")
+    assert len(found) == summary["findings"] > 0
+    assert {line["line"] for line in found} == {1, 2}
+    assert {line["line"] for line in read(tmp_path / "out", "problems")} == {1, 2}
+    entries = json.loads((tmp_path / "out" / "measure-report.json").read_text())["entry"]
+    assert len({entry["fullUrl"] for entry in entries}) == len(entries)
+    fired = {rule["rule"]: rule["fired"] for rule in summary["rules"] if rule["fired"]}
+    lists = [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == "List"]
+    assert [len(item["entry"]) for item in lists] == list(fired.values()) != []
 
 
 @pytest.mark.parametrize("kind", ["bundle", "array", "lines", "zip", "gz"])
@@ -202,7 +221,7 @@ def test_standard_input_is_told_by_its_content(
     }[kind]
     summary = run("-", tmp_path / "out", stdin=data)
     found = read(tmp_path / "out", "findings")
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == expected
     assert {line["input"].partition("!")[0] for line in found} == {"-"}
     assert summary["inputs"]["records"] == (16 if kind == "zip" else 1)
 
@@ -257,7 +276,7 @@ def test_a_glob_names_files_folders_and_archives(expected: list[str], tmp_path: 
     )
     summary = run(f"{tmp_path}/a*", tmp_path / "out")
     assert summary["inputs"]["records"] == 16
-    assert about(read(tmp_path / "out", "findings"), "input") == expected
+    assert about(read(tmp_path / "out", "findings"), "input", "line") == expected
     summary = run(f"{tmp_path}/a*/**/*.json", tmp_path / "deep-out")
     assert summary["inputs"]["records"] == 10
     done = cds("audit", f"{tmp_path}/b*", "--out", tmp_path / "no")
