@@ -87,7 +87,9 @@ def test_an_archive_can_hold_an_export(expected: list[str], tmp_path: Path) -> N
     assert summary["inputs"]["exports"] == 1
     found = read(tmp_path / "out", "findings")
     assert {line["input"] for line in found} == {f"{tmp_path / 'all.zip'}!x"}
-    assert about(found, "input", "line") == about(read(tmp_path / "plain", "findings"), "input")
+    assert about(found, "input", "line") == about(
+        read(tmp_path / "plain", "findings"), "input", "line"
+    )
     assert about(found, "input", "line") == expected
 
 
