@@ -19,6 +19,7 @@ from tests.audit.killing import run as run_here
 from tests.audit.population import (
     LDN,
     about,
+    by_reference,
     content,
     ndjson,
     operation,
@@ -28,7 +29,7 @@ from tests.audit.population import (
     write_bundles,
     write_export,
 )
-from tests.records import bundle, draft, order, person
+from tests.records import Json, bundle, draft, order, person
 from tests.test_cli import cds
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -302,3 +303,35 @@ def test_names_that_are_no_utf_8_are_read_and_spelled(tmp_path: Path) -> None:
     assert inputs == {f"{name}/p01.json", f"{name}/new\nline d\\xf6r.json", f"{name}/d\\xf6r"}
     (problem,) = read(tmp_path / f"out {odd}", "problems")
     assert problem["file"] == f"{name}/no d\\xf6r.json"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_patients_and_shared_medications_the_version_that_stands_is_read(
+    tmp_path: Path, turn: int
+) -> None:
+    """Whatever the order in the Bundle (ruling 31); what has no version is told."""
+
+    def version(item: Json, number: str) -> Json:
+        return {**item, "meta": {"versionId": number}}
+
+    def medication(text: str) -> Json:
+        return {"resourceType": "Medication", "id": "m", "code": {"text": text}}
+
+    dead = {**person("p2"), "deceasedBoolean": True}
+    drugs = [medication("oxycodone 5 MG Oral Tablet"), medication(LDN)]
+    records = {
+        "drug": [person(), version(drugs[0], "9"), version(drugs[1], "10")],
+        "dead": [version(person("p2"), "9"), version(dead, "10")],
+        "odd": [person(), *drugs],
+    }
+    for name, resources in records.items():
+        who = "p2" if name == "dead" else "p1"
+        found = bundle(*resources[::turn], by_reference("n", who, "m"))
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{name}.json").write_text(json.dumps(found))
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert summary["patients"] == {"judged": 2, "deceased_not_judged": 1}
+    inputs = {line["input"] for line in read(tmp_path / "out", "findings")}
+    assert str(tmp_path / "in" / "drug.json") in inputs
+    (told,) = (item for item in read(tmp_path / "out", "problems") if item["kind"] == "duplicate")
+    assert (told["resource"], told["file"]) == ("Medication/m", str(tmp_path / "in" / "odd.json"))
