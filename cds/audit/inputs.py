@@ -73,6 +73,7 @@ def gather(paths: list[str], scratch: Path) -> Gathered:
         seen[key] = name
         named.append(name)
     sources = [item for name in named for item in _sources(name, scratch, found)]
+    _tell_unpacked(sources, found)
     sorts = {item: Sort.of(item) for item in sources if is_ndjson(item)}
     exports = exports_of(sources, sorts)
     _place(sources, sorts, exports, found)
@@ -89,6 +90,19 @@ def _tell(
 ) -> None:
     name = spelled(name)
     found.problems.append((name, Problem(Place(name), what, accepted, kind, severity)))
+
+
+def _tell_unpacked(sources: list[Source], found: Gathered) -> None:
+    """Tells of archives that are given beside what was unpacked from them: both are judged."""
+    plain = {(item.title, item.size) for item in sources if not item.inner}
+    twice: dict[str, int] = {}
+    for item in sources:
+        if item.inner and (item.title, item.size) in plain:
+            archive = item.name.removesuffix(f"!{item.inner}")
+            twice[archive] = twice.get(archive, 0) + 1
+    for archive, count in twice.items():
+        what = f"has {count} members of the name and size of other inputs: all are judged"
+        _tell(found, archive, what, "an archive, or what is in it", "file", Severity.WARNING)
 
 
 # -- names ---------------------------------------------------------------------------------------

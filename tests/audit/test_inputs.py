@@ -335,3 +335,14 @@ def test_of_patients_and_shared_medications_the_version_that_stands_is_read(
     assert str(tmp_path / "in" / "drug.json") in inputs
     (told,) = (item for item in read(tmp_path / "out", "problems") if item["kind"] == "duplicate")
     assert (told["resource"], told["file"]) == ("Medication/m", str(tmp_path / "in" / "odd.json"))
+
+
+def test_an_archive_beside_what_is_in_it_is_told(tmp_path: Path) -> None:
+    write_bundles(tmp_path / "in", population(2))
+    members = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    packed(tmp_path / "in" / "all.zip", members)
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert summary["patients"]["judged"] == 4
+    (told,) = read(tmp_path / "out", "problems")
+    assert told["file"] == str(tmp_path / "in" / "all.zip")
+    assert told["what"].startswith("has 2 members")
