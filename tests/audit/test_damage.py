@@ -276,7 +276,7 @@ def test_a_full_disk_below_the_shared_medications_is_told_as_that(
     (tmp_path / "in" / "Medication.ndjson").write_text(ndjson(many))
 
     def connect(path: Path, **more: Any) -> sqlite3.Connection:
-        base = opened(path, **more)
+        base: sqlite3.Connection = opened(path, **more)
         base.execute("PRAGMA max_page_count = 4")
         return base
 
