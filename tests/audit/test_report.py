@@ -135,7 +135,7 @@ def test_an_input_that_could_not_be_read_is_never_hidden(tmp_path: Path) -> None
     report = audited(tmp_path, record, bundle(patient_of()), name="ward-7.json")
     assert "1 inputs or files of them: what stands there was not judged" in report.text("audited")
     assert "ward-7.json" in report.text("unread")
-    assert "Inputs that could not be read: 1." in report.text("next")
+    assert "Inputs or files that could not be read whole: 1." in report.text("next")
     assert "problems.ndjson lists them" in report.text("next")
 
 
