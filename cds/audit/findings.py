@@ -32,6 +32,7 @@ class FindingLine(msgspec.Struct, frozen=True, rename={"as_of": "asOf"}):
     as_of: str
     rulebook: str
     order: str | None = None
+    line: int | None = None
 
     @property
     def speaks(self) -> str:

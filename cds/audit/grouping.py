@@ -7,6 +7,7 @@ Of the NDJSON files (`.ndjson`, `.ndjson.gz`) of one folder:
 - one whose name says nothing, but all of whose lines are of one type, is part of it too, if no file
   beside it holds a whole record (lines of several types), and if there is more that makes a folder
   an export: a file named for its type, files of two types, or a manifest;
+- an empty one is part of it whatever its name says;
 - any other is a whole record, as a Bundle is.
 
 Bundles and arrays (`.json`) never are parts of an export; a `.json` file that is a manifest
@@ -26,13 +27,14 @@ import msgspec
 from msgspec.structs import replace
 
 from cds.audit.manifest import Manifest, read_manifest
-from cds.audit.source import Source
+from cds.audit.source import Source, spelled
 from cds.audit.stream import DamageError, TooLong, read_lines
 from cds.chart.export import line_type
 from cds.chart.intake import READ_TYPES
 
 _LINES_OF_A_NAMED_FILE = 1000
 _LINES_OF_A_PIPE = 20
+_BAD_LINES_AT_FIRST = 100
 _KNOWN = {kind.casefold(): kind for kind in (*READ_TYPES, "Patient", "Medication")}
 _MANIFESTS_LOOKED_FOR = 50
 _REQUEST = re.compile(rb'\s*\{[^\n]*"hook"\s*:')
@@ -66,7 +68,8 @@ def is_ndjson(source: Source) -> bool:
 class Sort(msgspec.Struct, frozen=True):
     """What an NDJSON file holds: ``kind`` "" for several types; ``named``: its name says so.
 
-    ``each``: its lines are records of their own; ``lines``: there are lines of resources at all.
+    ``each``: its lines are records of their own; ``lines``: there are lines of resources at all;
+    ``empty``: it can be read, and no line stands in it.
     """
 
     kind: str
@@ -74,18 +77,30 @@ class Sort(msgspec.Struct, frozen=True):
     folder: tuple[str, str]
     each: bool = False
     lines: bool = False
+    empty: bool = False
 
     @staticmethod
     def of(source: Source) -> Sort:
         """The sort of a file that is NDJSON by its name."""
         words = {word.casefold() for word in re.split(r"[^A-Za-z]+", source.title)}
-        kind, each, lines = _look(source, words)
+        look = _look(source, words)
+        kind = look.kind
         top, inside = source.folder
         here = PurePosixPath(inside) if source.inner else Path(top)
         if kind and here.name.casefold() == kind.casefold():
             parent, words = str(here.parent), {kind.casefold()}
             top, inside = (top, parent) if source.inner else (parent, "")
-        return Sort(kind, kind.casefold() in words, (top, inside), each, lines)
+        named = kind.casefold() in words
+        return Sort(kind, named, (top, inside), look.each, look.lines, look.empty)
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """What the lines of a file say, without its name or place: see `Sort`."""
+
+    kind: str = ""
+    each: bool = False
+    lines: bool = False
+    empty: bool = False
 
 
 def lines_of(source: Source) -> Sort | None:
@@ -114,38 +129,41 @@ def _line_sort(line: bytes) -> str:
     return kind or ("Bundle" if _REQUEST.match(line) else "")
 
 
-def _look(source: Source, words: set[str]) -> tuple[str, bool, bool]:
+def _look(source: Source, words: set[str]) -> _Look:
     """The one type of a file's lines ("" for several), whether each is a record, if any is good.
 
-    What cannot be read or is empty is of the type that its name names: the export lacks it.
+    What cannot be read or is empty is of the type that its name names: the export lacks it. Of
+    lines before the first resource so many may be bad; whatever they are is told later.
     """
     expected = next((kind for word, kind in _KNOWN.items() if word in words), "")
-    found, several, count = "", False, 0
+    found, several, count, bad, whole = "", False, 0, 0, False
     try:
         if not stat.S_ISREG(source.place.stat().st_mode):
-            return "", False, False
+            return _Look()
         for lines in read_lines(source):
             for line in lines:
-                if isinstance(line, TooLong) or not line.strip():
+                if not isinstance(line, TooLong) and not line.strip():
                     continue
-                kind = _line_sort(line)
+                kind = "" if isinstance(line, TooLong) else _line_sort(line)
                 if kind == "Bundle" and not count:
-                    return "", True, False
+                    return _Look(each=True)
                 if not kind or kind == "Bundle":
                     # A line that is no resource is told when the file is read.
-                    if not count and not expected:
-                        return "", False, False
+                    bad += 1
+                    if not count and not expected and bad > _BAD_LINES_AT_FIRST:
+                        return _Look()
                     continue
                 count += 1
                 several = several or bool(found and kind != found)
                 found = kind
             if several:
-                return "", False, True
+                return _Look(lines=True)
             if count >= _LINES_OF_A_NAMED_FILE and found.casefold() in words:
                 break
+        whole = True
     except (OSError, DamageError):
         pass
-    return found or expected, False, count > 0
+    return _Look(found or expected, lines=count > 0, empty=whole and not count and not bad)
 
 
 def exports_of(sources: list[Source], sorts: dict[Source, Sort]) -> dict[Source, Export]:
@@ -178,7 +196,7 @@ def exports_of(sources: list[Source], sorts: dict[Source, Sort]) -> dict[Source,
 
 def _is(source: Source, manifest: Manifest) -> bool:
     """Whether a document is the manifest, however its folder was spelled."""
-    return not source.inner and source.place.resolve() == Path(manifest.path).resolve()
+    return not source.inner and source.place.resolve() == manifest.source.place.resolve()
 
 
 def _listed(inside: list[Source], sorts: dict[Source, Sort], manifest: Manifest) -> None:
@@ -197,10 +215,11 @@ def _members(
     """Those NDJSON files of a folder that are its export."""
     typed = [source for source in inside if sorts[source].kind]
     named = [source for source in typed if sorts[source].named]
-    whole = len(typed) < len(inside)
+    whole = any(sorts[source].lines and not sorts[source].kind for source in inside)
     several = len({sorts[source].kind for source in typed}) > 1
     chosen = typed if not whole and (named or several or manifest is not None) else named
-    return sorted(chosen, key=lambda source: source.name)
+    empty = [item for item in inside if sorts[item].empty and not sorts[item].kind]
+    return sorted([*chosen, *(empty if chosen else [])], key=lambda source: source.name)
 
 
 def _manifest(
@@ -215,7 +234,7 @@ def _manifest(
             paths = sorted(item for item in Path(top).iterdir() if item.name.endswith(".json"))
         except OSError:
             return None
-        jsons = [Source(str(path)) for path in paths]
+        jsons = [Source.at(str(path)) for path in paths]
     if len(jsons) > _MANIFESTS_LOOKED_FOR or not inside:
         jsons = [item for item in jsons if "manifest" in item.title.casefold()]
     return next((found for item in jsons if (found := read_manifest(item)) is not None), None)
@@ -228,8 +247,8 @@ def _spelled(files: list[Source], documents: list[Source], folder: tuple[str, st
     if near.inner:
         archive = near.name.removesuffix(f"!{near.inner}")
         return archive if within == "." else f"{archive}!{within}"
-    spelled = near.place.parent
-    return str(spelled if str(spelled.resolve()) == top else spelled.parent)
+    parent = near.place.parent
+    return spelled(str(parent if str(parent.resolve()) == top else parent.parent))
 
 
 def _files(files: list[Source], sorts: dict[Source, Sort]) -> tuple[ExportFile, ...]:

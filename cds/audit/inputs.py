@@ -26,7 +26,7 @@ import msgspec
 
 from cds.audit.archive import SUFFIX, is_archive, members
 from cds.audit.grouping import Export, ExportFile, Sort, exports_of, is_ndjson, lines_of
-from cds.audit.source import Source
+from cds.audit.source import Source, spelled
 from cds.chart.inputs import SUFFIXES
 from cds.values.problem import Place, Problem, Severity
 
@@ -73,6 +73,7 @@ def gather(paths: list[str], scratch: Path) -> Gathered:
         seen[key] = name
         named.append(name)
     sources = [item for name in named for item in _sources(name, scratch, found)]
+    _tell_unpacked(sources, found)
     sorts = {item: Sort.of(item) for item in sources if is_ndjson(item)}
     exports = exports_of(sources, sorts)
     _place(sources, sorts, exports, found)
@@ -87,7 +88,21 @@ def _tell(
     kind: str = "file",
     severity: Severity = Severity.ERROR,
 ) -> None:
+    name = spelled(name)
     found.problems.append((name, Problem(Place(name), what, accepted, kind, severity)))
+
+
+def _tell_unpacked(sources: list[Source], found: Gathered) -> None:
+    """Tells of archives that are given beside what was unpacked from them: both are judged."""
+    plain = {(item.title, item.size) for item in sources if not item.inner}
+    twice: dict[str, int] = {}
+    for item in sources:
+        if item.inner and (item.title, item.size) in plain:
+            archive = item.name.removesuffix(f"!{item.inner}")
+            twice[archive] = twice.get(archive, 0) + 1
+    for archive, count in twice.items():
+        what = f"has {count} members of the name and size of other inputs: all are judged"
+        _tell(found, archive, what, "an archive, or what is in it", "file", Severity.WARNING)
 
 
 # -- names ---------------------------------------------------------------------------------------
@@ -126,7 +141,7 @@ def _sources(name: str, scratch: Path, found: Gathered) -> Iterator[Source]:
     source = _source(name, scratch, found)
     if source is None:
         return
-    if not (name.endswith(SUFFIX) or (source.path and is_archive(source.place))):
+    if not (name.endswith(SUFFIX) or (_is_pipe(source) and is_archive(source.place))):
         yield source
         return
     inside, problems = members(source, SUFFIXES)
@@ -141,14 +156,14 @@ def _source(name: str, scratch: Path, found: Gathered) -> Source | None:
     try:
         status = Path(name).stat()
         if stat.S_ISREG(status.st_mode):
-            return Source(name, status.st_size)
+            return Source.at(name, status.st_size)
         if stat.S_ISFIFO(status.st_mode) and name.startswith("/dev/"):
             return _copied(name, scratch)
         what = "is no file"
     except (OSError, ValueError) as error:
         what = f"cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}"
         if is_ndjson(Source(name)):
-            return Source(name, _LOST)  # an export may lack it
+            return Source.at(name, _LOST)  # an export may lack it
     _tell(found, name, what, _ACCEPTED)
     return None
 
@@ -166,6 +181,11 @@ def _copied(name: str, scratch: Path) -> Source:
                     shutil.copyfileobj(stream, target)
         draft.replace(path)
     return Source(name, path.stat().st_size, str(path))
+
+
+def _is_pipe(source: Source) -> bool:
+    """Whether it is a copy of what came through a pipe, whose name says nothing."""
+    return source.member < 0 and (source.name == "-" or source.name.startswith("/dev/"))
 
 
 # -- in order ------------------------------------------------------------------------------------
@@ -194,7 +214,7 @@ def _place(
 def _record(source: Source, sort: Sort | None) -> Record | Export:
     """A source that is part of no export: one record, or as many as it has lines or patients."""
     fields = source.fields()
-    if sort is None and source.path and source.member < 0:
+    if sort is None and _is_pipe(source):
         sort = lines_of(source)  # a pipe has no suffix that would tell
     if sort is not None and sort.each:
         return Record(*fields, each=True)

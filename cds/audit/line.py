@@ -42,7 +42,7 @@ from cds.values.truth import Truth
 
 FINDING_FIELDS = (
     *("patient", "input", "rule", "version", "indicator", "card", "problem", "subject", "summary"),
-    *("facts", "sources", "trace", "missing", "order", "asOf", "rulebook"),
+    *("facts", "sources", "trace", "missing", "order", "asOf", "rulebook", "line"),
 )
 PROBLEM_FIELDS = (
     *("input", "file", "line", "resource", "patient", "what", "accepted", "kind", "severity"),
@@ -62,8 +62,13 @@ def told_findings(answer: Answer) -> Iterator[tuple[Finding, Said]]:
         yield finding, said.get(id(finding), False)
 
 
-def finding_line(finding: Finding, said: Said, judged: Judged, rulebook: Rulebook) -> bytes:
-    """The line of a finding, with its line end."""
+def finding_line(
+    finding: Finding, said: Said, judged: Judged, rulebook: Rulebook, line: int = 0
+) -> bytes:
+    """The line of a finding, with its line end; ``line`` is where the record stands in its input.
+
+    0 is null: the input is no file of records, a line each.
+    """
     facts = [
         {
             "name": name,
@@ -94,6 +99,7 @@ def finding_line(finding: Finding, said: Said, judged: Judged, rulebook: Ruleboo
         judged.order or None,
         judged.answer.review.clock.now.isoformat(),
         rulebook.digest,
+        line or None,
     )
     return encode(dict(zip(FINDING_FIELDS, values, strict=True))) + b"\n"
 

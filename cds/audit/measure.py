@@ -195,7 +195,8 @@ def _individual(rule: str, findings: list[FindingLine], names: _Names) -> Json:
 
 def _judged(finding: FindingLine) -> tuple[str, ...]:
     """What tells apart those who were judged; an order, where each was judged at its own moment."""
-    return finding.input, finding.patient, finding.order or "", finding.as_of
+    line = str(finding.line or "")
+    return finding.input, line, finding.patient, finding.order or "", finding.as_of
 
 
 class _Listed:

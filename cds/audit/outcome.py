@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from cds.audit.line import finding_line, problem_line, told_findings
 from cds.audit.orders import Pad
@@ -13,6 +14,9 @@ from cds.cards.wire import encode
 from cds.chart.model import Chart
 from cds.chart.reader import Charts
 from cds.values.problem import Place, Problem, Severity
+
+NOT_JUDGED = ("engine", "internal", "memory", "worker")
+"""Kinds of problem that somebody, or something of theirs, was not judged for."""
 
 
 class Outcome(msgspec.Struct):
@@ -27,7 +31,10 @@ class Outcome(msgspec.Struct):
     patients: list[bytes] = msgspec.field(default_factory=list)
     tally: Tally = msgspec.field(default_factory=Tally)
 
-    def tell(self, problem: Problem, name: str, patient: str = "") -> None:
+    def tell(self, problem: Problem, name: str, patient: str = "", line: int = 0) -> None:
+        """Adds a problem; a ``line`` is that of the record where the problem names none."""
+        if line and not problem.where.line:
+            problem = replace(problem, where=problem.where.on(line))
         self.problems.append(problem_line(problem, name, patient))
         self.tally.add_problem(problem)
 
@@ -39,69 +46,74 @@ class Outcome(msgspec.Struct):
         self.patients += other.patients
         self.tally.merge(other.tally)
 
-    def judge(self, charts: Charts, name: str, setting: Setting) -> None:
-        """Judges each chart; one that cannot be judged does not stop the next."""
+    def judge(self, charts: Charts, name: str, setting: Setting, line: int = 0) -> None:
+        """Judges each chart; one that cannot be judged does not stop the next.
+
+        ``line`` is where the record stands in a file of records, a line each; else 0.
+        """
         if not charts.charts:
             for problem in charts.problems:
-                self.tell(problem, name)
+                self.tell(problem, name, line=line)
         problems = charts.problems
         for chart in charts.charts:
             one = Charts((chart,), charts.call, problems)
             try:
-                self._judge_one(one, name, setting)
+                self._judge_one(one, name, setting, line)
             except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
                 where = Place(name, resource=f"Patient/{chart.patient.id}")
-                self.tell(not_judged(where, error), name, chart.patient.id)
+                self.tell(not_judged(where, error), name, chart.patient.id, line)
             problems = ()
 
-    def _judge_one(self, charts: Charts, name: str, setting: Setting) -> None:
+    def _judge_one(self, charts: Charts, name: str, setting: Setting, line: int) -> None:
         if setting.every:
-            self._judge_orders(charts, name, setting)
+            self._judge_orders(charts, name, setting, line)
             return
         for item in judge(charts, name, setting):
-            self._take(item, setting)
-            self._close(item.answer.review.chart, name, set(item.answer.review.unclassified))
+            self._take(item, setting, line)
+            self._close(item.answer.review.chart, name, set(item.answer.review.unclassified), line)
 
-    def _judge_orders(self, charts: Charts, name: str, setting: Setting) -> None:
+    def _judge_orders(self, charts: Charts, name: str, setting: Setting, line: int) -> None:
         (chart,) = charts.charts
         patient = chart.patient.id
         if setting.patient and patient != setting.patient.removeprefix("Patient/"):
             return
         pad = Pad.of(chart, name, setting)
         for problem in sorted({*charts.problems, *chart.problems, *pad.problems}):
-            self.tell(problem, name, patient)
+            self.tell(problem, name, patient, line)
         before = self.tally.judged, self.tally.deceased
         unclassified: set[str] = set()
         for order, item in pad.each():
             if isinstance(item, Exception):
-                self.tell(not_judged(Place(name, resource=order.name), item), name, patient)
+                where = Place(name, resource=order.name)
+                self.tell(not_judged(where, item), name, patient, line)
                 continue
-            self._take(item, setting)
+            self._take(item, setting, line)
             unclassified.update(item.answer.review.unclassified)
         self.tally.add_orders(pad.not_judged, before)
-        self._close(chart, name, unclassified)
+        self._close(chart, name, unclassified, line)
 
-    def _take(self, item: Judged, setting: Setting) -> None:
+    def _take(self, item: Judged, setting: Setting, line: int) -> None:
         """What was judged: its findings, its counts, its problems."""
         told = list(told_findings(item.answer))
-        lines = [finding_line(one, said, item, setting.rulebook) for one, said in told]
+        lines = [finding_line(one, said, item, setting.rulebook, line) for one, said in told]
+        # What may fail comes before what counts: who is told as not judged is in no number.
+        shown = [patient_line(item, told, lines, setting.rulebook)] if told else []
         self.tally.add_review(item.answer.review, setting.rulebook)
         self.findings += lines
-        if told:
-            self.patients.append(patient_line(item, told, lines, setting.rulebook))
+        self.patients += shown
         for finding, said in told:
             self.tally.add_finding(finding, said)
         for problem in item.problems:
-            self.tell(problem, item.input, item.patient)
+            self.tell(problem, item.input, item.patient, line)
         for found in item.disagreements:
             named = {"input": item.input, **found.as_json(), "order": item.order or None}
             self.disagreements.append(encode(named) + b"\n")
 
-    def _close(self, chart: Chart, name: str, unclassified: set[str]) -> None:
+    def _close(self, chart: Chart, name: str, unclassified: set[str], line: int) -> None:
         """What is counted once for a patient, however often they were judged."""
         self.tally.add_record(chart, unclassified)
         for medication in sorted(unclassified):
-            self.tell(_unclassified(name, medication), name, chart.patient.id)
+            self.tell(_unclassified(name, medication), name, chart.patient.id, line)
 
 
 def _unclassified(name: str, medication: str) -> Problem:

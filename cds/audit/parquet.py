@@ -47,8 +47,12 @@ def schema() -> pa.Schema:
         "facts": pa.list_(pa.field("element", fact, nullable=False)),
         "sources": texts,
         "missing": texts,
+        "line": pa.int64(),
     }
-    fields = [pa.field(name, nested.get(name, text), nullable=name == "order") for name in FIELDS]
+    fields = [
+        pa.field(name, nested.get(name, text), nullable=name in ("order", "line"))
+        for name in FIELDS
+    ]
     return pa.schema([*fields, pa.field("asOfUtc", pa.timestamp("us", tz="UTC"), nullable=False)])
 
 
@@ -61,7 +65,8 @@ def write_parquet(folder: Path) -> None:
     from pyarrow.parquet import ParquetWriter
 
     columns = schema()
-    with ParquetWriter(folder / NAME, columns, **_OPTIONS) as writer:
+    # A file of ours: of a path the library would ask whether it is an address, and UTF-8.
+    with (folder / NAME).open("wb") as file, ParquetWriter(file, columns, **_OPTIONS) as writer:
         for block in read_blocks(folder, _ROWS):
             arrays = [pa.array(_column(item.name, block), item.type) for item in columns]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=columns))

@@ -24,7 +24,7 @@ from cds.audit.hands import Hands, local_hands
 from cds.audit.inputs import Gathered, gather
 from cds.audit.journal import Journal
 from cds.audit.memory import memory_of
-from cds.audit.outcome import Outcome
+from cds.audit.outcome import NOT_JUDGED, Outcome
 from cds.audit.output import AuditError, InterruptedRun, Output, check_folder, finished_summary
 from cds.audit.plan import differences, plan_of, read_plan, sources, write_plan
 from cds.audit.pool import JobError
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cds.audit.spark.session import Target
 
 DONE, FAILED = 0, 1
+_FAILURES = (*NOT_JUDGED, "disagreement")
+"""Kinds of problem that make an audit fail, beside inputs that could not be read."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -213,11 +215,11 @@ class _Suppressed(msgspec.Struct):
 
 
 def _exit_code(summary: bytes) -> int:
-    """1 where something could not be read, an engine failed, or two of them disagree."""
+    """1 where an input could not be read, somebody was not judged, or two engines disagree."""
     found = msgspec.json.decode(summary, type=_Counts)
     # A null is a small number, never zero.
-    errors = [found.problems.get(kind, {}).get("error", 0) for kind in ("engine", "disagreement")]
-    return FAILED if found.inputs["unreadable"] or errors != [0, 0] else DONE
+    failed = any(found.problems.get(kind, {}).get("error", 0) != 0 for kind in _FAILURES)
+    return FAILED if found.inputs["unreadable"] != 0 or failed else DONE
 
 
 def _tell_whole(summary: bytes, setting: Setting, options: Options) -> int:

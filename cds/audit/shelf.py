@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +26,31 @@ WHERE (excluded.version, excluded.updated, excluded.line) > (version, updated, l
 _GET = "SELECT version, updated, line FROM medication WHERE id = ?"
 
 
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Has what the database says of its disk raised as what it is: OSError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        number = errno.ENOSPC if full else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
 class Writer:
-    """Puts Medications on the shelf at ``path``; `close` makes them stay."""
+    """Puts Medications on the shelf at ``path``; `close` makes them stay.
+
+    All of it raises OSError where the disk is full.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._base = sqlite3.connect(path, isolation_level=None)
-        self._base.execute("PRAGMA journal_mode = OFF")
-        self._base.execute("PRAGMA synchronous = OFF")
-        self._base.execute(_TABLE)
-        self._base.execute("BEGIN")
+        self._path = path
+        with _written(path):
+            self._base = sqlite3.connect(path, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode = OFF")
+            self._base.execute("PRAGMA synchronous = OFF")
+            self._base.execute(_TABLE)
+            self._base.execute("BEGIN")
 
     def put(self, line: bytes) -> None:
         """Keeps the Medication on a line. Raises ValueError when it has no id."""
@@ -44,11 +63,13 @@ class Writer:
         version, updated = str(meta.get("versionId", "")), meta.get("lastUpdated")
         number = int(version[:18]) if version.isdecimal() else -1
         stamp = updated if isinstance(updated, str) else ""
-        self._base.execute(_PUT, (name, number, stamp, line))
+        with _written(self._path):
+            self._base.execute(_PUT, (name, number, stamp, line))
 
     def close(self) -> None:
-        self._base.execute("COMMIT")
-        self._base.close()
+        with _written(self._path):
+            self._base.execute("COMMIT")
+            self._base.close()
 
 
 def read_shelf(path: Path) -> Iterator[tuple[str, bytes]]:

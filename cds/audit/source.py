@@ -16,12 +16,17 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtime
 """What a member of an archive raises that cannot be unpacked, beside OSError."""
 
 
+def spelled(path: str) -> str:
+    """A path as text that can be written: bytes that are no UTF-8 as a backslash and their hex."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 class Source(msgspec.Struct, frozen=True):
     """``name`` is as it was given, or as a file of what was given; ``path`` where it stands.
 
     Of a member of an archive ``name`` is ``archive.zip!member`` and ``member`` its place in the
     archive's list; ``size`` is in bytes, unpacked for a member. ``path`` is left out where it is
-    the name.
+    the name, which is always text that can be written.
     """
 
     name: str
@@ -29,6 +34,12 @@ class Source(msgspec.Struct, frozen=True):
     path: str = ""
     member: int = -1
     inner: str = ""
+
+    @classmethod
+    def at(cls, path: str, size: int = 0) -> Source:
+        """A file that is called as it is found."""
+        name = spelled(path)
+        return cls(name, size, "" if name == path else path)
 
     def fields(self) -> tuple[str, int, str, int, str]:
         """What makes it, for what is more than a source."""

@@ -40,7 +40,7 @@ def judge_records(setting: Setting, records: tuple[Record, ...]) -> Outcome:
         except Exception as error:  # noqa: BLE001 - one bad record never stops the rest
             charts = Charts((), None, (not_judged(Place(record.name), error),))
         outcome.tally.unreadable += not charts.charts and bool(charts.problems)
-        outcome.judge(charts, record.name, setting)
+        outcome.judge(charts, record.name, setting, record.line)
     return outcome
 
 
@@ -82,13 +82,13 @@ def lost_records(records: tuple[Record, ...]) -> Outcome:
     for record in records:
         outcome.tally.inputs += 1
         outcome.tally.unreadable += 1
-        outcome.tell(_died(Place(record.name)), record.name)
+        outcome.tell(_died(Place(record.name)), record.name, line=record.line)
     return outcome
 
 
 def _died(where: Place) -> Problem:
     what = "the process that judged it died, and died again when it was tried once more"
-    return Problem(where, what, "a record that fits into memory", "worker")
+    return Problem(where, what, "a record that fits into memory, or a larger --memory", "worker")
 
 
 def halve_records(records: tuple[Record, ...]) -> list[tuple[Record, ...]]:

@@ -32,12 +32,15 @@ class Index:
         self._keys: dict[str, str] = {}
         self._inside: tuple[Json | None, dict[str, Json]] = None, {}
 
-    def add(self, resource: Json, full_url: str = "") -> None:
+    def add(self, resource: Json, full_url: str = "") -> bool:
+        """Whether its type and id were there already: the first one stays what they name."""
         name = identity(resource)
         self._keys.clear()
+        repeated = name in self._by_reference
         for key in (full_url, name):
             if key:
                 self._by_reference.setdefault(key, resource)
+        return repeated
 
     def add_all(self, resources: Iterable[Json]) -> None:
         for resource in resources:

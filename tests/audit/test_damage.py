@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 
 from cds.audit import stream
 from cds.audit.inputs import Record
+from cds.audit.output import AuditError
+from cds.audit.run import Options, audit
 from cds.audit.stream import DamageError, TooLong, read_lines
 from cds.audit.work import judge_records
+from cds.cards.judge import Judged
 from tests.audit.population import (
     LDN,
     about,
@@ -240,3 +244,43 @@ def test_the_same_damage_gives_the_same_bytes_with_more_workers(tmp_path: Path) 
     run(folder, "--workers", 1, tmp_path / "one", code=1)
     run(folder, "--workers", 3, tmp_path / "three", code=1)
     assert content(tmp_path / "one") == content(tmp_path / "three")
+
+
+def test_a_patient_of_an_export_who_is_not_judged_fails_the_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_export(tmp_path / "in", population(4))
+
+    def patient_line(item: Judged, *_: object) -> bytes:
+        if item.patient == "p03":
+            raise ValueError("Jo Doe, born 1980")
+        return b"{}\n"
+
+    monkeypatch.setattr("cds.audit.outcome.patient_line", patient_line)
+    monkeypatch.setattr("cds.audit.run.derive", lambda *_: None)
+    options = Options(tmp_path / "out", workers=1)
+    assert audit([str(tmp_path / "in")], setting(hook="audit"), options) == 1
+    (told,) = read(tmp_path / "out", "problems")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["patients"]["judged"] == 3
+    assert summary["findings"] == len(read(tmp_path / "out", "findings"))
+    assert (told["kind"], told["patient"], told["severity"]) == ("internal", "p03", "error")
+    assert "Jo Doe" not in json.dumps(told) + str(capfd.readouterr())
+
+
+def test_a_full_disk_below_the_shared_medications_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_export(tmp_path / "in", population(1))
+    many = [{"resourceType": "Medication", "id": f"m{n}", "x": "y" * 4000} for n in range(50)]
+    (tmp_path / "in" / "Medication.ndjson").write_text(ndjson(many))
+
+    def connect(path: Path, **more: Any) -> sqlite3.Connection:
+        base: sqlite3.Connection = opened(path, **more)
+        base.execute("PRAGMA max_page_count = 4")
+        return base
+
+    opened = sqlite3.connect
+    monkeypatch.setattr("cds.audit.shelf.sqlite3.connect", connect)
+    with pytest.raises(AuditError, match=r"No space left on device: .*shelf"):
+        audit([str(tmp_path / "in")], setting(hook="audit"), Options(tmp_path / "out"))

@@ -367,3 +367,29 @@ def test_a_type_that_was_not_exported_makes_unknown_what_an_empty_one_decides(
     assert "Condition was not supplied" in found["reasons"]
     out, _ = judged(write(tmp_path / "empty", **held, Condition=[]))
     assert rule in {line["rule"] for line in read(out, "findings")}
+
+
+@pytest.mark.parametrize("extra", [b"\n \n", b'{"half'])
+def test_a_file_that_says_nothing_takes_no_export_apart(tmp_path: Path, extra: bytes) -> None:
+    """Files are known by their lines alone; one beside them is empty, or cannot be read."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "1.ndjson").write_text(ndjson([person()]))
+    (folder / "2.ndjson").write_text(ndjson([order("n", LDN)]))
+    expected = about(read(judged(folder)[0], "findings"))
+    (folder / "3.ndjson").write_bytes(extra)
+    out = tmp_path / "out"
+    summary = run(folder, out, code=1 if extra.strip() else 0)
+    assert summary["inputs"]["exports"] == 1
+    assert about(read(out, "findings")) == expected != []
+
+
+def test_a_bad_first_line_of_a_file_without_a_telling_name_costs_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "1.ndjson").write_text(ndjson([person()]))
+    (folder / "2.ndjson").write_text('{"resourceType": "Med\n' + ndjson([order("n", LDN)]))
+    out, summary = judged(folder)
+    assert summary["inputs"]["exports"] == 1
+    assert read(out, "findings")
+    assert [item["line"] for item in read(out, "problems")] == [1]

@@ -19,6 +19,7 @@ from tests.audit.killing import run as run_here
 from tests.audit.population import (
     LDN,
     about,
+    by_reference,
     content,
     ndjson,
     operation,
@@ -28,7 +29,7 @@ from tests.audit.population import (
     write_bundles,
     write_export,
 )
-from tests.records import bundle, draft, order, person
+from tests.records import Json, bundle, draft, order, person
 from tests.test_cli import cds
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -50,7 +51,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("expected")
     write_bundles(folder / "in", PEOPLE)
     run(folder / "in", folder / "out")
-    return about(read(folder / "out", "findings"), "input")
+    return about(read(folder / "out", "findings"), "input", "line")
 
 
 # -- archives --------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ def test_the_bundles_of_an_archive_are_records_of_their_own(
     summary = run(archive, tmp_path / "out")
     assert summary["inputs"]["records"] == 16
     found = read(tmp_path / "out", "findings")
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == expected
     named = {line["patient"]: line["input"] for line in found}
     assert named["p15"] == f"{archive}!p15.json"
     assert named["p07"] == f"{archive}!deep/er/p07.json.gz"
@@ -87,8 +88,10 @@ def test_an_archive_can_hold_an_export(expected: list[str], tmp_path: Path) -> N
     assert summary["inputs"]["exports"] == 1
     found = read(tmp_path / "out", "findings")
     assert {line["input"] for line in found} == {f"{tmp_path / 'all.zip'}!x"}
-    assert about(found, "input") == about(read(tmp_path / "plain", "findings"), "input")
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == about(
+        read(tmp_path / "plain", "findings"), "input", "line"
+    )
+    assert about(found, "input", "line") == expected
 
 
 def test_what_of_an_archive_cannot_be_read_is_told_and_the_rest_is_judged(tmp_path: Path) -> None:
@@ -164,7 +167,9 @@ def test_lines_that_are_bundles_are_records_of_their_own(
             "exports": 0,
             "unreadable": 1,
         }
-        assert about(read(tmp_path / f"out-{name}", "findings"), "input") == expected
+        found = read(tmp_path / f"out-{name}", "findings")
+        assert about(found, "input", "line") == expected
+        assert {line["line"] for line in found} <= {1, 2, 3, 4, *range(7, 40)}
         (problem,) = (
             line for line in read(tmp_path / f"out-{name}", "problems") if line["kind"] == "json"
         )
@@ -172,7 +177,7 @@ def test_lines_that_are_bundles_are_records_of_their_own(
     run("-", tmp_path / "piped", stdin=text, code=1)
     found = read(tmp_path / "piped", "findings")
     assert {line["input"] for line in found} == {"-"}
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == expected
 
 
 def test_one_patient_in_two_bundles_is_two_records(tmp_path: Path) -> None:
@@ -184,6 +189,23 @@ def test_one_patient_in_two_bundles_is_two_records(tmp_path: Path) -> None:
     assert summary["patients"]["judged"] == 2
     rules = {line["rule"] for line in read(tmp_path / "out", "findings")}
     assert "periop.surgery-within-hold-window" not in rules
+
+
+def test_one_patient_on_two_lines_is_told_apart_in_every_file(tmp_path: Path) -> None:
+    """Findings, reports of the measure and problems say which line they are about."""
+    odd = {**order("n", LDN), "category": {"text": "community"}}
+    text = json.dumps(bundle(person(), odd)) + "\n"
+    (tmp_path / "both.ndjson").write_text(text * 2)
+    summary = run(tmp_path / "both.ndjson", tmp_path / "out")
+    found = read(tmp_path / "out", "findings")
+    assert len(found) == summary["findings"] > 0
+    assert {line["line"] for line in found} == {1, 2}
+    assert {line["line"] for line in read(tmp_path / "out", "problems")} == {1, 2}
+    entries = json.loads((tmp_path / "out" / "measure-report.json").read_text())["entry"]
+    assert len({entry["fullUrl"] for entry in entries}) == len(entries)
+    fired = {rule["rule"]: rule["fired"] for rule in summary["rules"] if rule["fired"]}
+    lists = [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == "List"]
+    assert [len(item["entry"]) for item in lists] == list(fired.values()) != []
 
 
 @pytest.mark.parametrize("kind", ["bundle", "array", "lines", "zip", "gz"])
@@ -202,7 +224,7 @@ def test_standard_input_is_told_by_its_content(
     }[kind]
     summary = run("-", tmp_path / "out", stdin=data)
     found = read(tmp_path / "out", "findings")
-    assert about(found, "input") == expected
+    assert about(found, "input", "line") == expected
     assert {line["input"].partition("!")[0] for line in found} == {"-"}
     assert summary["inputs"]["records"] == (16 if kind == "zip" else 1)
 
@@ -257,9 +279,70 @@ def test_a_glob_names_files_folders_and_archives(expected: list[str], tmp_path: 
     )
     summary = run(f"{tmp_path}/a*", tmp_path / "out")
     assert summary["inputs"]["records"] == 16
-    assert about(read(tmp_path / "out", "findings"), "input") == expected
+    assert about(read(tmp_path / "out", "findings"), "input", "line") == expected
     summary = run(f"{tmp_path}/a*/**/*.json", tmp_path / "deep-out")
     assert summary["inputs"]["records"] == 10
     done = cds("audit", f"{tmp_path}/b*", "--out", tmp_path / "no")
     assert done.returncode == 2
     assert "matches no file" in done.stderr
+
+
+def test_names_that_are_no_utf_8_are_read_and_spelled(tmp_path: Path) -> None:
+    odd = b"d\xf6r".decode("utf-8", "surrogateescape")
+    write_bundles(tmp_path / odd, population(3))
+    (tmp_path / odd / "p03.json").rename(tmp_path / odd / f"new\nline {odd}.json")
+    (tmp_path / odd / f"no {odd}.json").write_text("[")
+    write_export(tmp_path / odd / odd, population(3))
+    summary = run(tmp_path / odd, tmp_path / f"out {odd}", code=1)
+    assert summary["inputs"]["records"] == 4
+    assert summary["inputs"]["exports"] == 1
+    assert summary["patients"]["judged"] == 6
+    found = read(tmp_path / f"out {odd}", "findings")
+    name = f"{tmp_path}/d\\xf6r"
+    inputs = {line["input"] for line in found}
+    assert inputs == {f"{name}/p01.json", f"{name}/new\nline d\\xf6r.json", f"{name}/d\\xf6r"}
+    (problem,) = read(tmp_path / f"out {odd}", "problems")
+    assert problem["file"] == f"{name}/no d\\xf6r.json"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_patients_and_shared_medications_the_version_that_stands_is_read(
+    tmp_path: Path, turn: int
+) -> None:
+    """Whatever the order in the Bundle (ruling 31); what has no version is told."""
+
+    def version(item: Json, number: str) -> Json:
+        return {**item, "meta": {"versionId": number}}
+
+    def medication(text: str) -> Json:
+        return {"resourceType": "Medication", "id": "m", "code": {"text": text}}
+
+    dead = {**person("p2"), "deceasedBoolean": True}
+    drugs = [medication("oxycodone 5 MG Oral Tablet"), medication(LDN)]
+    records = {
+        "drug": [person(), version(drugs[0], "9"), version(drugs[1], "10")],
+        "dead": [version(person("p2"), "9"), version(dead, "10")],
+        "odd": [person(), *drugs],
+    }
+    for name, resources in records.items():
+        who = "p2" if name == "dead" else "p1"
+        found = bundle(*resources[::turn], by_reference("n", who, "m"))
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"{name}.json").write_text(json.dumps(found))
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert summary["patients"] == {"judged": 2, "deceased_not_judged": 1}
+    inputs = {line["input"] for line in read(tmp_path / "out", "findings")}
+    assert str(tmp_path / "in" / "drug.json") in inputs
+    (told,) = (item for item in read(tmp_path / "out", "problems") if item["kind"] == "duplicate")
+    assert (told["resource"], told["file"]) == ("Medication/m", str(tmp_path / "in" / "odd.json"))
+
+
+def test_an_archive_beside_what_is_in_it_is_told(tmp_path: Path) -> None:
+    write_bundles(tmp_path / "in", population(2))
+    members = {path.name: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    packed(tmp_path / "in" / "all.zip", members)
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert summary["patients"]["judged"] == 4
+    (told,) = read(tmp_path / "out", "problems")
+    assert told["file"] == str(tmp_path / "in" / "all.zip")
+    assert told["what"].startswith("has 2 members")

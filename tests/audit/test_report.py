@@ -133,9 +133,9 @@ def test_the_first_patients_stand_there_without_a_script(report: Report, folder:
 def test_an_input_that_could_not_be_read_is_never_hidden(tmp_path: Path) -> None:
     record = {"resourceType": "Bundle", "type": "collection", "entry": "none"}
     report = audited(tmp_path, record, bundle(patient_of()), name="ward-7.json")
-    assert "1 inputs: nobody in them was judged" in report.text("audited")
+    assert "1 inputs or files of them: what stands there was not judged" in report.text("audited")
     assert "ward-7.json" in report.text("unread")
-    assert "Inputs that could not be read: 1." in report.text("next")
+    assert "Inputs or files that could not be read whole: 1." in report.text("next")
     assert "problems.ndjson lists them" in report.text("next")
 
 

@@ -102,11 +102,12 @@ def test_items_are_taken_as_they_are_needed() -> None:
 
 
 def test_lost_inputs_are_named() -> None:
-    found = lost_records((Record("a.json"), Record("b.json")))
+    found = lost_records((Record("a.json"), Record("b.json"), Record("c.ndjson", line=7)))
     told = [json.loads(line) for line in found.problems]
-    assert [line["file"] for line in told] == ["a.json", "b.json"]
+    assert [line["file"] for line in told] == ["a.json", "b.json", "c.ndjson"]
+    assert [line["line"] for line in told] == [None, None, 7]
     assert {line["kind"] for line in told} == {"worker"}
-    assert found.tally.unreadable == 2
+    assert found.tally.unreadable == 3
 
 
 def test_patients_of_an_export_are_halved_down_to_one(tmp_path: Path) -> None:

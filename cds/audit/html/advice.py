@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from cds.audit.html.content import Ruled, say, unseen_types
+from cds.audit.html.content import Ruled, added, say, unseen_types
 from cds.audit.html.wording import Wording, wording
+from cds.audit.outcome import NOT_JUDGED
 
 _MOST_TYPES = 3
 
@@ -40,10 +41,13 @@ def advice(summary: Mapping[str, Any], rules: list[Ruled], unclear: list[Ruled])
 def _about_inputs(summary: Mapping[str, Any], of: Wording) -> Iterator[Advice]:
     unreadable = summary["inputs"]["unreadable"]
     if unreadable != 0:
-        told = (
-            f"Inputs that could not be read: {say(unreadable)}. Nobody in them was judged. Repair"
-        )
-        yield Advice(f"{told} or export them again.{_listed(summary)}", "#audited")
+        told = f"Inputs or files that could not be read whole: {say(unreadable)}. What stands in"
+        told += " them was not judged. Repair or export them again."
+        yield Advice(f"{told}{_listed(summary)}", "#audited")
+    errors = [summary["problems"].get(kind, {}).get("error", 0) for kind in NOT_JUDGED]
+    if any(count != 0 for count in errors):
+        told = f"Not judged for want of memory, or by a fault of this product: {say(added(errors))}"
+        yield Advice(f"{told}. No number below speaks of them.{_listed(summary)}", "#completeness")
     if summary["problems"].get("disagreement"):
         told = f"The two engines disagree about {of.somebody}: report it, with the file of"
         yield Advice(f"{told} disagreements.", "#completeness")
