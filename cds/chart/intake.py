@@ -6,7 +6,10 @@ what it asked for: ``cds.chart.request``); after this everything is judged alike
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
+from msgspec.structs import replace
 
 from cds.chart.fields import Json, as_list, as_object, as_text, code_of, objects
 from cds.chart.finding import subject_of
@@ -125,6 +128,39 @@ def _read_entry(resource: Json, full_url: str, name: str, problems: Problems) ->
         problems.append(Problem(Place(name), what, "resources", "input", Severity.WARNING))
         return []
     return [Entry(resource, full_url)]
+
+
+def standing(
+    entries: list[Entry], name: str, intake: Intake, drafts: Iterable[Entry] = ()
+) -> list[Entry]:
+    """The entries without superseded Patients and Medications, which are in no patient's record.
+
+    References find the version that stands, of all types. Of copies that contradict each other one
+    is read, the same whatever their order, and a problem tells. A draft stands before all of them.
+    """
+    copies: dict[str, list[Entry]] = {}
+    for entry in entries:
+        copies.setdefault(identity(entry.resource), []).append(entry)
+    gone: set[int] = set()
+    intake.index = Index()
+    for entry in drafts:
+        intake.index.add(entry.resource, entry.full_url)
+    for key, same in copies.items():
+        if not key or len(same) == 1:
+            continue
+        (first, *rest), problems = newest(same, name)
+        for entry in same:
+            intake.index.add(first.resource, entry.full_url)
+        if first.kind in ("Patient", "Medication"):
+            gone.update(
+                id(entry.resource) for entry in same if entry.resource is not first.resource
+            )
+            what = f"stands {len(rest) + 1} times with different content and no version to choose"
+            what += " by; one is read"
+            intake.problems.extend(replace(problem, what=what) for problem in problems)
+    for entry in entries:
+        intake.index.add(entry.resource, entry.full_url)
+    return [entry for entry in entries if id(entry.resource) not in gone]
 
 
 def has_next(bundle: Json) -> bool:

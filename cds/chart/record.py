@@ -15,13 +15,14 @@ from cds.chart.intake import (
     has_next,
     owners_of,
     read_entries,
+    standing,
 )
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
-from cds.chart.references import Index, identity
+from cds.chart.references import identity
 from cds.chart.release import type_of
 from cds.chart.sieve import DRAFT_TYPES, Asked, Sieve, sift
-from cds.chart.version import Entry, newest
+from cds.chart.version import Entry
 from cds.values.problem import Place, Problem, Problems, Severity
 
 
@@ -72,7 +73,7 @@ def _take_entries(
     for entry in entries:
         repeated |= intake.index.add(entry.resource, entry.full_url)
     if repeated:
-        entries = _standing(entries, name, intake)
+        entries = standing(entries, name, intake)
     drafts_known = [entry.as_draft() if _is_draft(entry.resource) else entry for entry in entries]
     for submission in _by_patient(drafts_known, name, intake):
         # What is being written is no part of the list: a hook request has drafts apart, too.
@@ -83,35 +84,6 @@ def _take_entries(
                 there = kind in present and not truncated
                 submission.coverage[kind] = Coverage.SUPPLIED if there else missing
         intake.submissions.append(submission)
-
-
-def _standing(entries: list[Entry], name: str, intake: Intake) -> list[Entry]:
-    """The entries without superseded Patients and Medications, which are in no patient's record.
-
-    References find the version that stands, of all types. Of copies that contradict each other one
-    is read, the same whatever their order, and a problem tells.
-    """
-    copies: dict[str, list[Entry]] = {}
-    for entry in entries:
-        copies.setdefault(identity(entry.resource), []).append(entry)
-    gone: set[int] = set()
-    intake.index = Index()
-    for key, same in copies.items():
-        if not key or len(same) == 1:
-            continue
-        (first, *rest), problems = newest(same, name)
-        for entry in same:
-            intake.index.add(first.resource, entry.full_url)
-        if first.kind in ("Patient", "Medication"):
-            gone.update(
-                id(entry.resource) for entry in same if entry.resource is not first.resource
-            )
-            what = f"stands {len(rest) + 1} times with different content and no version to choose"
-            what += " by; one is read"
-            intake.problems.extend(replace(problem, what=what) for problem in problems)
-    for entry in entries:
-        intake.index.add(entry.resource, entry.full_url)
-    return [entry for entry in entries if id(entry.resource) not in gone]
 
 
 def _refuse_scalars(documents: Documents, intake: Intake, name: str) -> None:

@@ -22,6 +22,7 @@ from cds.chart.intake import (
     has_next,
     owners_of,
     read_entries,
+    standing,
 )
 from cds.chart.interest import Interest
 from cds.chart.model import Coverage
@@ -59,8 +60,13 @@ def take_request(
     drafts = _drafts(context, name, intake)
     fetched = _prefetched(as_object(request.get("prefetch")), name, intake, submission)
     kept = _sifted(fetched, drafts, submission, Sieve(interest, exact=True, asked=asked))
-    for entry in (*drafts, *kept):
+    for entry in drafts:
         intake.index.add(entry.resource, entry.full_url)
+    repeated = False
+    for entry in kept:
+        repeated |= intake.index.add(entry.resource, entry.full_url)
+    if repeated:
+        kept = standing(kept, name, intake, drafts)
     for entry in drafts:
         _take_own(submission, entry, name, intake)
     # A draft that has no id yet is none of those that were fetched.

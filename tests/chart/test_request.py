@@ -265,3 +265,27 @@ def test_a_medication_of_somebody_else_does_not_stand_for_the_patients_own() -> 
     without = request(new, prefetch={"MedicationRequest": searchset(foreign, nameless)})
     assert status not in cards(with_own)
     assert status in cards(without)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_of_patients_and_shared_medications_the_version_that_stands_is_read(turn: int) -> None:
+    """Whatever came first (ruling 31); of what contradicts itself without a version it is told."""
+    living = {**person(), "meta": {"versionId": "9"}}
+    dead = {**person(), "meta": {"versionId": "10"}, "deceasedBoolean": True}
+    drug: Json = {"resourceType": "Medication", "id": "m", "code": {"text": METFORMIN}}
+    other = {**drug, "code": {"text": OPIOID}}
+    by_reference = {**ORDER, "medicationReference": {"reference": "Medication/m"}}
+    del by_reference["medicationCodeableConcept"]
+    found = request(
+        prefetch={
+            "patient": searchset(*[living, dead][::turn]),
+            "MedicationRequest": searchset(by_reference, *[drug, other][::turn]),
+        }
+    )
+    charts = read(found)
+    (chart,) = charts.charts
+    assert chart.patient.deceased is True
+    (record,) = [item for course in chart.courses for item in course.records if not item.drafted]
+    assert record.classification.name == OPIOID
+    (told,) = [item for item in charts.problems if item.kind == "duplicate"]
+    assert told.where.resource == "Medication/m"
