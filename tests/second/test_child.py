@@ -180,6 +180,8 @@ def test_the_workers_of_an_audit_have_one_each(tmp_path: Path) -> None:
     for name in ("reference", "both"):
         run(tmp_path / "in", "--engine", name, "--workers", 2, tmp_path / name)
         files[name] = content(tmp_path / name)
+        # The report says which engine judged.
+        assert f"<dd>{name}</dd>".encode() in files[name].pop("report.html")
     assert files["reference"] == files["both"]
 
 
