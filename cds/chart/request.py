@@ -185,8 +185,9 @@ def _prefetch_value(value: object, name: str, intake: Intake) -> tuple[list[Entr
     ]
     for item in as_list(root.get("entry")):
         inner = item.get("resource") if isinstance(item, dict) else None
-        if isinstance(inner, dict) and inner.get("resourceType") == "OperationOutcome":
-            state = _outcome(inner) if _is_error(inner) else state
+        found = inner if isinstance(inner, dict) else as_object(inner)
+        if found.get("resourceType") == "OperationOutcome" and _is_error(found):
+            state = _outcome(found)
     if has_next(root):
         state = _merged(state, Coverage.TRUNCATED)
     if not entries and state is Coverage.SUPPLIED:

@@ -151,7 +151,10 @@ class Sieve:
             self._left.append(left)
 
     def left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
-        """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked."""
+        """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked.
+
+        Of a type that is asked for by value set alone see `add_classified`.
+        """
         interest = self.interest
         if kind in interest.dated:
             told = telling(resource)
@@ -159,9 +162,6 @@ class Sieve:
                 return Left(
                     kind, resource, url, self.old, _REASONS if "reasonReference" in told else _NONE
                 )
-        elif kind in interest.classified:
-            if not self._is_asked(kind, resource):
-                return Left(kind, resource, url, UNCLASSIFIED)
         elif interest.bystanders and kind in MEDICATION_TYPES:
             drug = telling_of_drug(resource)
             if (

@@ -117,8 +117,9 @@ class Expression:
             single = scope.single.get(name)
             if single is not None:
                 return of(scope, single.fact)
-            bounds = scope.sets.get(name, ())
-            found = any_of([min(bound.truth, of(scope, bound.fact)) for bound in bounds])
+            found = any_of(
+                min(bound.truth, of(scope, bound.fact)) for bound in scope.sets.get(name, ())
+            )
             return _or_unanswered(found, name, scope)
 
         return judge

@@ -41,9 +41,6 @@ class Moment(msgspec.Struct, frozen=True):
     def of(moment: PartialDate) -> Moment:
         return Moment(moment.days, moment.first, moment.last, moment.text)
 
-    def shifted(self, days: int) -> Moment:
-        return Moment(self.days + days)
-
 
 class Count(msgspec.Struct, frozen=True):
     """A number between ``low`` and ``high``; ``unit`` is days, hours or "".

@@ -89,11 +89,6 @@ class PhraseIndex:
                     yield Hit(phrase, start, end)
 
 
-def find_phrase(text: str, phrase: str) -> int:
-    """Position, in words, of the first occurrence of a phrase as whole words; -1 when absent."""
-    return next((hit.start for hit in PhraseIndex([phrase]).find(read_words(text))), -1)
-
-
 class Negations:
     """Phrases that take back what follows (``before``) or precedes (``after``) in their clause."""
 

@@ -49,6 +49,7 @@ def outcome(code: str, severity: str = "error") -> Json:
 
 NEXT = [{"relation": "next", "url": "https://ehr.example.org/fhir?page=2"}]
 ORDER = order("o1", METFORMIN)
+LISTED = {**searchset(ORDER), "entry": [{"resource": ORDER}, {"resource": [outcome("forbidden")]}]}
 STATES: list[tuple[str, object, Coverage]] = [
     ("null", None, EMPTY),
     ("empty", searchset(total=0), EMPTY),
@@ -65,6 +66,7 @@ STATES: list[tuple[str, object, Coverage]] = [
     ("next", searchset(ORDER, link=NEXT), TRUNCATED),
     ("next of nothing", searchset(link=NEXT), TRUNCATED),
     ("an outcome inside", searchset(ORDER, outcome("forbidden")), FORBIDDEN),
+    ("an outcome in a list inside", LISTED, FORBIDDEN),
     ("a remark inside", searchset(ORDER, outcome("informational", "information")), SUPPLIED),
 ]
 
