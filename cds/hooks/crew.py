@@ -36,21 +36,29 @@ _IDLE_SECONDS = 6.0
 
 @dataclass(slots=True)
 class Worker:
-    """A process that answers, or will: ``ready`` is the end of a pipe until it does.
+    """A process that answers, or will.
 
+    ``line`` is our end of a pipe from it: it writes there once it serves, and the other end is
+    closed as soon as it accepts no more calls, however that came; then ours is None.
     ``deadline`` is when it has to be gone, 0 while nobody told it to go.
     """
 
     pid: int
     seat: int
     began: float
-    ready: int | None
+    line: int | None
+    serves: bool = False
     deadline: float = 0.0
     is_killed: bool = False
 
     @property
-    def serves(self) -> bool:
-        return self.ready is None
+    def accepts(self) -> bool:
+        return self.line is not None
+
+    def hang_up(self) -> None:
+        if self.line is not None:
+            os.close(self.line)
+            self.line = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +85,21 @@ class Crew:
         return [*self.serving, *self.coming, *self.leaving]
 
     def wait(self, seconds: float) -> None:
-        """Returns when a signal came, a worker began to serve, or the time is over."""
-        ready = [worker.ready for worker in self.all() if worker.ready is not None]
-        found, _, _ = select.select([self._wake, *ready], [], [], seconds)
+        """Returns when a signal came, a worker began or ceased to accept, or the time is over."""
+        lines = [worker.line for worker in self.all() if worker.line is not None]
+        found, _, _ = select.select([self._wake, *lines], [], [], seconds)
         if self._wake in found:
             with suppress(BlockingIOError):
                 os.read(self._wake, 4096)
         for worker in self.all():
-            if worker.ready is not None and worker.ready in found and os.read(worker.ready, 1):
-                os.close(worker.ready)
-                worker.ready = None
+            if worker.line is None or worker.line not in found:
+                continue
+            if os.read(worker.line, 1):
+                worker.serves = True
                 self._board.beat(worker.seat, monotonic())
                 self.say(state="ready", process=worker.pid)
+            else:
+                worker.hang_up()
 
     def fork(self, edition: Edition) -> Worker:
         """A new worker for that edition."""
@@ -114,7 +125,8 @@ class Crew:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             place = Place(
                 seat=Seat(Gate(), self._board),
-                ready=lambda: _say_ready(writing),
+                ready=lambda: os.write(writing, b"r"),
+                closed=lambda: os.close(writing),
                 pulse=lambda: self._board.beat(seat, monotonic()),
                 life=self._life[0],
             )
@@ -137,16 +149,14 @@ class Crew:
         for end in (self._life[1], self._wake, self._waker):
             os.close(end)
         for worker in self.all():
-            if worker.ready is not None:
-                os.close(worker.ready)
+            worker.hang_up()
 
     def ended(self) -> Iterator[tuple[Worker, int]]:
         """Each worker that ended since, and how; it is still in its list."""
         for worker in self.all():
             code = ended(worker.pid)
             if code is not None:
-                if worker.ready is not None:
-                    os.close(worker.ready)
+                worker.hang_up()
                 yield worker, code
 
     def kill_late(self) -> None:
@@ -218,11 +228,6 @@ class Crew:
 def _tell(worker: Worker, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(worker.pid, number)
-
-
-def _say_ready(end: int) -> None:
-    os.write(end, b"r")
-    os.close(end)
 
 
 def ended(pid: int) -> int | None:

@@ -6,7 +6,9 @@ of them: whoever connects while one ends is accepted by another. A reload is
 
 1. a process that validates what lies there now (``cds.hooks.validation``), beside everything else;
 2. if that found no error: reading it here, and as many new workers as there are;
-3. once all of these accept calls, the old ones retire: they finish what they took.
+3. once all of these accept calls, the old ones retire: they finish what they took;
+4. once none of these accepts a call any more, the reload is told to be done: whoever connects from
+   then on is answered by the new rules.
 
 If anything fails before the third step, the new workers end and nothing has changed.
 """
@@ -51,6 +53,7 @@ class Supervisor:
     def __init__(self, source: Source, edition: Edition, running: Running) -> None:
         self._source, self._edition, self._running = source, edition, running
         self._next: Edition | None = None
+        self._retires = False
         self._wanted = edition.settings.workers
         self._board = Board(4 * self._wanted + 4)
         self._crew = Crew(running, self._board, Journal(running.clock))
@@ -103,9 +106,10 @@ class Supervisor:
         if self._stops:
             return
         self._follow_coming()
+        self._follow_retiring()
         self._replace_missing()
         self._look()
-        if self._asked and not self._crew.coming:
+        if self._asked and not self._crew.coming and not self._retires:
             self._asked = False
             self._begin_validation()
         self._post()
@@ -226,7 +230,13 @@ class Supervisor:
         self._crew.exchange(self._edition.settings.grace_ms / 1000)
         self._edition, self._next = self._next, None
         self._early = 0
-        self._note("done")
+        self._retires = True
+
+    def _follow_retiring(self) -> None:
+        """Tells that the exchange is done once nobody accepts calls by the edition before."""
+        if self._retires and not any(worker.accepts for worker in self._crew.leaving):
+            self._retires = False
+            self._note("done")
 
     def _give_up(self, error: str) -> None:
         self._crew.dismiss_coming()

@@ -38,12 +38,13 @@ _LOOK_SECONDS = 0.05
 class Place:
     """What a worker is told by whoever started it.
 
-    ``ready`` is called once calls are accepted, ``pulse`` every second after that; ``life`` is a
-    descriptor that reads as ended when the parent is gone.
+    ``ready`` is called once calls are accepted, ``pulse`` every second after that, ``closed`` once
+    no more are; ``life`` is a descriptor that reads as ended when the parent is gone.
     """
 
     seat: Seat = field(default_factory=Seat)
-    ready: Callable[[], None] = lambda: None
+    ready: Callable[[], object] = lambda: None
+    closed: Callable[[], None] = lambda: None
     pulse: Callable[[], None] = lambda: None
     life: int | None = None
 
@@ -144,6 +145,7 @@ class _Server(uvicorn.Server):
             await self._until(lambda: False, lambda: self._notice)
         for server in self.servers:
             server.close()
+        self._place.closed()
         began = monotonic()
         idle = _IDLE_SECONDS if stopping else _KEEP_ALIVE_SECONDS + _IDLE_SECONDS
         state = self.server_state

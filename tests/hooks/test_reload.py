@@ -135,6 +135,28 @@ def test_nothing_new_replaces_nobody(files: Service) -> None:
     assert files.workers() == before
 
 
+# Those that retire notice it late, and accept calls until they do.
+LATE = """
+import asyncio
+import cds.hooks.worker as worker
+end = worker._Server.shutdown
+async def late(*given, **named):
+    await asyncio.sleep(0.5)
+    await end(*given, **named)
+worker._Server.shutdown = late
+from cds.cli import main
+main()
+"""
+
+
+def test_a_reload_is_done_when_nobody_answers_by_the_old_rules(tmp_path: Path) -> None:
+    with service(tmp_path, "--workers", "2", program=LATE) as running:
+        before = running.digest()
+        running.edit(RULE, TITLE, "title: Another ")
+        assert running.reload()["state"] == "done"
+        assert before not in {running.digest() for _ in range(10)}
+
+
 # Files are looked at often, and the workers of a third edition fail as they start.
 UNABLE = """
 import cds.hooks.supervisor as supervisor
