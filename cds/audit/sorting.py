@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import msgspec
 
@@ -15,7 +16,15 @@ from cds.audit.source import Source, reason_of
 from cds.audit.spill import BUDGET, Spill, index_path
 from cds.audit.stream import DamageError, Line, TooLong, read_lines
 from cds.cards.judge import Setting, reader_of
-from cds.chart.export import documents_of, is_hidden, is_plain, owners_of_line, subject_element
+from cds.chart.document import decode
+from cds.chart.export import (
+    documents_of,
+    is_hidden,
+    is_plain,
+    line_type,
+    owners_of_line,
+    subject_element,
+)
 from cds.chart.kin import Left
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.operation import OPERATION_TYPES
@@ -122,6 +131,36 @@ def _read_part(part: Part, found: Sorted) -> Iterator[list[Line]]:
         yield lines
 
 
+class _Reference(msgspec.Struct, gc=False):
+    reference: str
+
+
+@cache
+def _reader_of(kind: str) -> Callable[[bytes], Any]:
+    """Reads of a line what sorting asks of a type that rules ask for by value set alone.
+
+    That is ``kind``, ``id``, the text of its ``code``, its ``owner``, and ``parts`` with a ``code``
+    of their own. A line without one of the first four is refused (msgspec.ValidationError).
+    """
+    inside, code = PARTS.get(kind, ("", "code"))
+    absent = msgspec.Raw(b"null")
+    part = msgspec.defstruct("Part", [("code", msgspec.Raw, msgspec.field(default=absent, name=code))])
+    fields: list[Any] = [
+        ("kind", str, msgspec.field(name="resourceType")),
+        ("id", str),
+        ("code", msgspec.Raw),
+        ("owner", _Reference, msgspec.field(name=subject_element(kind))),
+    ]
+    if inside:
+        fields.append(("parts", list[part], msgspec.field(default_factory=list, name=inside)))  # type: ignore[valid-type]
+    else:
+        fields.append(("parts", ClassVar[tuple[()]], ()))
+    return msgspec.json.Decoder(msgspec.defstruct(kind, fields, gc=False)).decode
+
+
+_ODD = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, MemoryError)
+
+
 class _Sorter:
     """Puts the lines of one part where they belong."""
 
@@ -143,6 +182,52 @@ class _Sorter:
 
     def sort_all(self, lines: list[Line]) -> None:
         """Lines one after the other: those written the common way quickly, any other by itself."""
+        kind = line_type(lines[0]) if isinstance(lines[0], bytes) else ""
+        whole = b"".join(lines) if kind in self._codes and TooLong() not in lines else b""  # type: ignore[arg-type]
+        if whole and b"\\u00" not in whole and _is_utf8(whole):
+            self._sort_coded(kind, cast(list[bytes], lines))
+            self._spill.grow(len(whole))
+        else:
+            self._sort_mixed(lines)
+
+    def _sort_coded(self, kind: str, lines: list[bytes]) -> None:
+        """Lines of a type that is asked for by value set alone; one of another type by itself."""
+        held, left, codes = self._spill.held, self._spill.left[kind], self._codes[kind]
+        read, plain, first, good = _reader_of(kind), self._plain, self.found.lines, 0
+        for number, line in enumerate(lines, first):
+            try:
+                found = read(line)
+                owner, name = found.owner.reference, found.id
+                if found.kind != kind:
+                    raise ValueError
+                if owner in plain or self._learn(owner):
+                    asked = codes.get(code := bytes(found.code))
+                    if asked is None:
+                        asked = self._told(kind, code)
+                    if not asked and found.parts:
+                        asked = any([self._told(kind, bytes(part.code)) for part in found.parts])
+                    if asked or not (name.isascii() and name.isprintable()):
+                        held[owner].append(line)
+                    else:
+                        left[owner] += (name.encode(), line)
+                good += 1
+            except _ODD:
+                self.found.lines = number
+                self._sort_mixed([line])
+        self.found.lines = first + len(lines)
+        self.found.good += good
+
+    def _told(self, kind: str, code: bytes) -> bool:
+        """Whether a code is in a value set; ValueError for one that is no object."""
+        asked = self._codes[kind].get(code)
+        if asked is not None:
+            return asked
+        if not code.startswith(b"{"):
+            raise ValueError
+        return self._remembered(kind, code, decode(code))
+
+    def _sort_mixed(self, lines: list[Line]) -> None:
+        """Lines of any types."""
         texts = [line if isinstance(line, bytes) and line else b"null" for line in lines]
         try:
             documents = documents_of(texts) or [None] * len(lines)
@@ -153,7 +238,10 @@ class _Sorter:
         for number, (line, document) in enumerate(zip(texts, documents, strict=True), 1):
             try:
                 kind = document["resourceType"]
-                owner = document[elements[kind]]["reference"]
+                if kind == "Patient":
+                    owner = "Patient/" + document["id"]
+                else:
+                    owner = document[elements[kind]]["reference"]
                 if owner not in plain and not self._learn(owner):
                     pass  # another patient than the one who is asked for
                 elif kind in left and (name := self._left_out(kind, document, line)):
@@ -201,13 +289,15 @@ class _Sorter:
 
     def _is_asked(self, kind: str, code: Any) -> bool:
         """Whether a code is in a value set, remembered by its text."""
+        text: bytes = code.mini
+        asked = self._codes[kind].get(text)
+        return asked if asked is not None else self._remembered(kind, text, code)
+
+    def _remembered(self, kind: str, text: bytes, code: object) -> bool:
         codes = self._codes[kind]
-        text = code.mini
-        asked = codes.get(text)
-        if asked is None:
-            if len(codes) >= _MOST_KNOWN:
-                codes.clear()
-            asked = codes[text] = self._sieve.asked.is_asked(kind, code)
+        if len(codes) >= _MOST_KNOWN:
+            codes.clear()
+        asked = codes[text] = self._sieve.asked.is_asked(kind, code)
         return asked
 
     @staticmethod
@@ -287,6 +377,14 @@ class _Sorter:
         self._spill.close()
         if self._shelf is not None:
             self._shelf.close()
+
+
+def _is_utf8(text: bytes) -> bool:
+    """Whether a text is UTF-8: who looks for single elements does not see that of the others."""
+    try:
+        return text.isascii() or bool(text.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def _named(line: bytes) -> str:

@@ -6,7 +6,7 @@ booking, a drug's end on its order, and an older version gives way to a newer on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from cds.chart.fields import Json, as_list, as_text, reference_of
@@ -33,23 +33,27 @@ _GROUPS: Mapping[str, str] = {
 _DIAGNOSIS = "Condition"
 
 
-class Left(NamedTuple):
-    """An entry left out, a JSON object of either reader; ``links`` names its elements that link.
+Holder = str | Mapping[str, object]
+"""Where an entry's fullUrl is: itself, or the entry of a Bundle, looked up when asked for."""
 
-    ``holder`` is its fullUrl, or the entry of a Bundle, where that is looked up when asked for.
-    """
+
+class Left(NamedTuple):
+    """An entry left out, a JSON object of either reader; ``links`` names its elements that link."""
 
     kind: str
     resource: Mapping[str, object]
-    holder: str | Mapping[str, object]
+    holder: Holder
     reason: str
     links: frozenset[str] = frozenset()
 
     @property
     def url(self) -> str:
         """Its fullUrl; "" where it has none."""
-        holder = self.holder
-        return holder if isinstance(holder, str) else as_text(holder.get("fullUrl"))
+        return _url(self.holder)
+
+
+def _url(holder: Holder) -> str:
+    return holder if isinstance(holder, str) else as_text(holder.get("fullUrl"))
 
 
 def plain_entry(resource: Mapping[str, object], url: str) -> Entry:
@@ -59,12 +63,31 @@ def plain_entry(resource: Mapping[str, object], url: str) -> Entry:
     return Entry(made, url)
 
 
-def divided(kept: Iterable[Entry], left: list[Left]) -> tuple[list[Entry], list[Left]]:
+def has_version(
+    kind: str, items: Iterable[tuple[Mapping[str, object], Holder]], names: Collection[str]
+) -> bool:
+    """Whether one of some entries left out, of a type without links, answers to one of the names."""
+    own = f"{kind}/"
+    ids = {name.removeprefix(own) for name in names if name.startswith(own)}
+    for resource, holder in items:
+        try:
+            if resource["id"] in ids or (
+                (holder if isinstance(holder, str) else holder["fullUrl"]) in names
+            ):
+                return True
+        except (KeyError, TypeError):
+            if _url(holder) in names or f"{own}{resource.get('id')}" in names:
+                return True
+    return False
+
+
+def divided(
+    keys: Mapping[str, set[str]], left: list[Left]
+) -> tuple[list[Entry], list[Left]]:
     """Those left out that are kin of something kept, as entries to keep; and those that stay out.
 
-    Kin of kin is kin.
+    ``keys`` are of what is kept (`grouped_keys`). Kin of kin is kin.
     """
-    keys = _grouped_keys(kept)
     reached = _reached(keys, left)
     called: dict[tuple[str, str], list[int]] = {}
     for place, item in enumerate(left):
@@ -102,7 +125,7 @@ def _reached(keys: Mapping[str, set[str]], left: list[Left]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:
+def grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:
     """By group, what the entries are called, refer to and are identified by."""
     keys: dict[str, set[str]] = {}
     for entry in kept:

@@ -24,8 +24,8 @@ from cds.chart.interest import (
     telling,
     telling_of_drug,
 )
-from cds.chart.kin import Left, divided, plain_entry
-from cds.chart.lazy import ARRAYS, OBJECTS, plain, text_of
+from cds.chart.kin import Holder, Left, divided, grouped_keys, has_version, plain_entry
+from cds.chart.lazy import ARRAYS, LAZY, OBJECTS, plain, text_of
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.operation import OPERATION_TYPES
 from cds.chart.references import relative
@@ -57,10 +57,11 @@ class Asked:
 
     def is_asked(self, kind: str, code: object) -> bool:
         """Whether an entry with this code is in a value set that its type is classified by."""
-        known = self._known.get(kind)
-        # By its text, where it is simdjson's: most codes of a record have been seen before.
-        found = known.get(getattr(code, "mini", None)) if known is not None else None
-        return found if found is not None else self._told(kind, code, self._is_classified)
+        return self._told(kind, code, self._is_classified)
+
+    def known(self, kind: str) -> Mapping[object, bool]:
+        """What is remembered of a type, by what codes consist of, or are written like."""
+        return self._known.setdefault(kind, {})
 
     def is_drug_asked(self, code: object) -> bool:
         """Whether a medication is in a value set, speaks of a whole list, or is not readable."""
@@ -118,6 +119,8 @@ class Sieve:
     people: int = 0
     _kept: list[tuple[Mapping[str, object], str]] = field(default_factory=list)
     _left: list[Left] = field(default_factory=list)
+    # Of the types that are asked for by value set alone what is in none, with its `Left.holder`.
+    _coded: dict[str, list[tuple[Mapping[str, object], Holder]]] = field(default_factory=dict)
     _ignored: Counter[str] = field(default_factory=Counter)
     old: str = field(init=False)
 
@@ -141,14 +144,25 @@ class Sieve:
         return True
 
     def add_classified(
-        self, kind: str, resource: Mapping[str, object], holder: str | Mapping[str, object]
+        self, kind: str, resource: Mapping[str, object], holder: Holder
     ) -> None:
         """Takes a resource of a type that is asked for by value set alone; see `Left.holder`."""
-        left = Left(kind, resource, holder, UNCLASSIFIED)
         if self._is_asked(kind, resource):
-            self._kept.append((resource, left.url))
+            self._kept.append((resource, Left(kind, resource, holder, UNCLASSIFIED).url))
         else:
-            self._left.append(left)
+            self._coded.setdefault(kind, []).append((resource, holder))
+
+    def add_lazily(self, kind: str, resource: Any, holder: Any) -> None:
+        """The same of an object of simdjson: of most of them the code alone is looked at."""
+        try:
+            told = self.asked.known(kind).get(resource["code"].mini)
+            # The keys: to look up one that is not there takes simdjson ten times as long.
+            if told is False and (kind not in PARTS or PARTS[kind][0] not in resource.keys()):  # noqa: SIM118
+                self._coded[kind].append((resource, holder))
+                return
+        except (KeyError, AttributeError):
+            pass
+        self.add_classified(kind, resource, holder)
 
     def left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
         """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked.
@@ -211,7 +225,7 @@ class Sieve:
         something could be read counts, and what is another's is found out later.
         """
         found = [plain_entry(resource, url) for resource, url in self._kept]
-        if not self._left:
+        if not self._left and not self._coded:
             return found
         if any(item.links is _REASONS for item in self._left):
             explains = _explains(self._left, self._kept)
@@ -219,15 +233,22 @@ class Sieve:
                 self._left, lambda item: item.links is _REASONS and explains(item)
             )
             found += [plain_entry(item.resource, item.url) for item in explained]
-        kin, self._left = divided([*found, *beside], self._left)
+        keys = grouped_keys([*found, *beside])
+        for kind in [kind for kind in self._coded if kind in keys]:
+            items = self._coded[kind]
+            if has_version(kind, items, keys[kind]):
+                self._left += [Left(kind, *item, UNCLASSIFIED) for item in items]
+                del self._coded[kind]
+        kin, self._left = divided(keys, self._left)
         found += kin
         self._left, drugs = _one_for_each(self._left)
         return found + [plain_entry(item.resource, item.url) for item in drugs]
 
     def ignored(self) -> dict[tuple[str, str], int]:
         """How many entries were not read, by type and reason; after `entries`."""
-        counts = {(kind, NOT_READ): number for kind, number in self._ignored.items()}
-        return counts | Counter((item.kind, item.reason) for item in self._left)
+        counts = Counter({(kind, NOT_READ): number for kind, number in self._ignored.items()})
+        counts |= {(kind, UNCLASSIFIED): len(items) for kind, items in self._coded.items()}
+        return counts + Counter((item.kind, item.reason) for item in self._left)
 
 
 def _one_for_each(left: list[Left]) -> tuple[list[Left], list[Left]]:
@@ -290,13 +311,14 @@ def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve |
         return None
     sieve = Sieve(interest, exact, asked)
     types, classified = frozenset(interest.types), interest.classified
+    add_coded = sieve.add_lazily if isinstance(root, LAZY) else sieve.add_classified
     others: list[str] = []
     try:
         for item in cast(Iterable[Any], items):
             resource = item["resource"]
             kind = resource["resourceType"]
             if kind in classified:
-                sieve.add_classified(kind, resource, item)
+                add_coded(kind, resource, item)
             elif kind not in types:
                 if kind in RENAMED:
                     return None

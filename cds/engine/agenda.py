@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from cds.engine.meaning import Look
 from cds.rulebook import syntax
 from cds.rulebook.model import FactClause, Rule, Sentence
 
@@ -26,7 +27,7 @@ class Agenda(msgspec.Struct, frozen=True):
     """A rule's clauses by name; ``gates`` are those without which it cannot hold.
 
     The gates are what the rule is about (``per``) and what it asks for by name alone; those that
-    the sheet can look up by value set come first.
+    the sheet can look up by value set come first. ``opening`` is the first of them.
     """
 
     rule: Rule
@@ -35,15 +36,16 @@ class Agenda(msgspec.Struct, frozen=True):
     questions: tuple[Question, ...]
     others: tuple[str, ...]
     dependencies: Mapping[str, tuple[str, ...]]
+    opening: FactClause | None
 
 
-def agenda(rule: Rule, is_listed: Callable[[FactClause], bool]) -> Agenda:
-    """The agenda of a rule; ``is_listed`` says whether a clause's class is looked up at once."""
+def agenda(rule: Rule, look: Callable[[FactClause], Look]) -> Agenda:
+    """The agenda of a rule; ``look`` is `Meanings.look`."""
     clauses = {clause.name: clause for clause in rule.facts}
     lets = {let.name for let in rule.lets}
     asked = [item.test.name for item in rule.when if isinstance(item.test, syntax.Exists)]
     gates = [name for name in dict.fromkeys((*rule.per, *asked)) if name in clauses]
-    gates.sort(key=lambda name: not is_listed(clauses[name]))
+    gates.sort(key=lambda name: not look(clauses[name]).listed)
     computed = _mentioned([let.value for let in rule.lets], clauses)
     questions = []
     for item in rule.when:
@@ -60,6 +62,7 @@ def agenda(rule: Rule, is_listed: Callable[[FactClause], bool]) -> Agenda:
         tuple(questions),
         tuple(name for name in clauses if name not in rule.per),
         {name: _dependencies(clause, clauses) for name, clause in clauses.items()},
+        clauses[gates[0]] if gates else None,
     )
 
 

@@ -29,17 +29,24 @@ _NUMBERS: dict[tuple[object, ...], int] = {}
 _UNUSED = count()
 
 
-class _Look(msgspec.Struct, frozen=True):
+class Look(msgspec.Struct, frozen=True):
     """What holds of a clause on every sheet.
 
     ``number`` is the same for clauses that ask the same, and negative where its own conditions
-    decide; ``listed`` and ``answered`` are as the methods of `Meanings` say.
+    decide; ``listed`` says that its classes are but value sets,
+    which every fact knows of itself, ``answered`` that no source can leave it open.
     """
 
     clause: FactClause
     number: int
     listed: bool
     answered: bool
+
+    def is_closed(self, sheet: Sheet) -> bool:
+        """Whether the clause was asked on the sheet before, and the answer is no."""
+        return sheet.bound.get(self.number) == () and (
+            self.answered or sheet.told_unseen(self.clause.kind) is Truth.NO
+        )
 
 
 class _Meanings(dict[tuple[str, str], Meaning | None]):
@@ -76,7 +83,7 @@ class Meanings(Lexicon):
         self._meanings = _Meanings(rulebook)
 
         # By identity of the clause, which each of them holds, so that no other can come to have it.
-        self._looks: dict[int, _Look] = {}
+        self._looks: dict[int, Look] = {}
         self._unjudged = frozenset(
             ("medication", name)
             for name, term in rulebook.definitions.get("medication", _EMPTY).terms.items()
@@ -218,11 +225,14 @@ class Meanings(Lexicon):
             if reasons:
                 scope.unanswered[clause.name] = reasons
 
-    def _look(self, clause: FactClause) -> _Look:
-        """What holds of a clause on every sheet."""
+    def look(self, clause: FactClause) -> Look:
+        """What holds of a clause on every sheet; the same each time."""
+        return self._looks.get(id(clause)) or self._look(clause)
+
+    def _look(self, clause: FactClause) -> Look:
         key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)
         number = _NUMBERS.setdefault(key, next(_UNUSED)) if not clause.where else -1
-        look = _Look(clause, number, self._is_listed(clause), self._is_answered(clause))
+        look = Look(clause, number, self._is_listed(clause), self._is_answered(clause))
         self._looks[id(clause)] = look
         return look
 
@@ -230,7 +240,7 @@ class Meanings(Lexicon):
         self, clause: FactClause, sheet: Sheet
     ) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
         """The facts that a clause is asked of, and what is to be said of those that it is not."""
-        candidates = self._candidates(self._looks.get(id(clause)) or self._look(clause), sheet)
+        candidates = self._candidates(self.look(clause), sheet)
         return self._within_bounds(candidates) if clause.where else (candidates, ())
 
     @staticmethod
@@ -244,7 +254,7 @@ class Meanings(Lexicon):
 
     def passed_over(self, clause: FactClause, scope: Scope) -> tuple[Fact, ...]:
         """The facts of the clause's class that are in none of its states (for explanations)."""
-        look = self._looks.get(id(clause)) or self._look(clause)
+        look = self.look(clause)
         found = scope.sheet.passed.get(look.number)
         if found is None:
             found = self._passed_over(look, scope)
@@ -252,7 +262,7 @@ class Meanings(Lexicon):
                 scope.sheet.passed[look.number] = found
         return found
 
-    def _passed_over(self, look: _Look, scope: Scope) -> tuple[Fact, ...]:
+    def _passed_over(self, look: Look, scope: Scope) -> tuple[Fact, ...]:
         return tuple(
             scope.sheet.judged(fact)
             for fact in self._candidates(look, scope.sheet)
@@ -260,7 +270,7 @@ class Meanings(Lexicon):
             and self._truth_of(look, scope, fact) is Truth.NO
         )
 
-    def _candidates(self, look: _Look, sheet: Sheet) -> tuple[Fact, ...]:
+    def _candidates(self, look: Look, sheet: Sheet) -> tuple[Fact, ...]:
         """The facts that can be of the clause's class; all of the kind unless codes decide."""
         kind, concepts = look.clause.kind, look.clause.concepts
         if not look.listed:
@@ -270,11 +280,8 @@ class Meanings(Lexicon):
         found = {fact for concept in concepts for fact in sheet.of_concept(kind, concept)}
         return tuple(fact for fact in sheet.facts(kind) if fact in found) if found else ()
 
-    def is_listed(self, clause: FactClause) -> bool:
-        """Whether its classes are but value sets, which every fact knows of itself."""
-        return (self._looks.get(id(clause)) or self._look(clause)).listed
-
     def _is_listed(self, clause: FactClause) -> bool:
+        """Whether its classes are but value sets, which every fact knows of itself."""
         if not clause.concepts or clause.kind in ("patient", "source"):
             return False
         for concept in clause.concepts:
@@ -284,14 +291,14 @@ class Meanings(Lexicon):
                 return False
         return True
 
-    def _truth_of(self, look: _Look, scope: Scope, fact: Fact) -> Truth:
+    def _truth_of(self, look: Look, scope: Scope, fact: Fact) -> Truth:
         """How surely the clause is about the fact."""
         concept = self._of_concept(look, scope, fact)
         if concept is Truth.NO:
             return concept
         return min(concept, self._in_state(look.clause, scope, fact))
 
-    def _of_concept(self, look: _Look, scope: Scope, fact: Fact) -> Truth:
+    def _of_concept(self, look: Look, scope: Scope, fact: Fact) -> Truth:
         clause = look.clause
         if not clause.concepts or clause.kind == "patient":
             return Truth.YES
@@ -336,7 +343,7 @@ class Meanings(Lexicon):
 
     def unanswered(self, clause: FactClause, sheet: Sheet) -> tuple[str, ...]:
         """What was not seen that could hold such a fact; nothing for facts of the call itself."""
-        if (self._looks.get(id(clause)) or self._look(clause)).answered:
+        if self.look(clause).answered:
             return ()
         truth, reasons = sheet.unseen(clause.kind)
         return () if truth is Truth.NO else (reasons or (f"the {clause.kind} list",))

@@ -53,7 +53,7 @@ class Evaluator:
         found = self._by_hook.get(hook)
         if found is None:
             rules = [rule for rule in self.rulebook.rules if speaks_on(rule, hook)]
-            found = tuple(agenda(rule, self.meanings.is_listed) for rule in rules)
+            found = tuple(agenda(rule, self.meanings.look) for rule in rules)
             self._by_hook[hook] = found
         return found
 
@@ -111,6 +111,11 @@ class Evaluator:
         )
 
     def _judge(self, agenda: Agenda, sheet: Sheet, shown: Container[str]) -> Verdict:
+        opening = agenda.opening
+        if opening is not None and self.meanings.look(opening).is_closed(sheet):
+            # Of most patients most rules end here: another rule has asked for the same.
+            explain = partial(self._explain_closed, agenda, sheet)
+            return Verdict(agenda.rule, Truth.NO, (), (), False, explain)
         base = Scope(sheet, None, agenda.clauses)
         gate = self._gated(agenda, base)
         if gate is not Truth.NO and all(base.sets.get(name) for name in agenda.rule.per):
@@ -226,6 +231,12 @@ class Evaluator:
         names = dict.fromkeys((*agenda.rule.per, *agenda.gates))
         found = [reason for name in names for reason in reasons(_exists(name), base)]
         return tuple(dict.fromkeys(found)) or self._explain_gates(agenda, base)[0].why_unknown()
+
+    def _explain_closed(self, agenda: Agenda, sheet: Sheet) -> tuple[Step, ...]:
+        """The trace of a rule for which nothing was bound."""
+        base = Scope(sheet, None, agenda.clauses)
+        self._gated(agenda, base)
+        return self._explain_gates(agenda, base)
 
     def _explain_gates(self, agenda: Agenda, base: Scope) -> tuple[Step, ...]:
         """The trace of a rule that something is missing for: what it is about, what it asks for."""

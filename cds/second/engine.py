@@ -275,7 +275,7 @@ def make_plan(evaluator: Evaluator) -> Plan:
     planner, problems = Planner(), []
     for rule in evaluator.rulebook.rules:
         try:
-            planner.add(agenda(rule, evaluator.meanings.is_listed))
+            planner.add(agenda(rule, evaluator.meanings.look))
         except InexpressibleError as error:
             what = f"{rule.id}: the durable engine cannot judge this rule: {error}"
             problems.append(Problem(rule.place, what, "--engine reference", "engine"))

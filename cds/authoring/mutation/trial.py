@@ -204,7 +204,7 @@ class Trial:
             case = self._cases[number]
             evaluator = self._evaluator(case.site)
             if case.site not in agendas:
-                agendas[case.site] = agenda(rule, evaluator.meanings.is_listed)
+                agendas[case.site] = agenda(rule, evaluator.meanings.look)
             found: tuple[Verdict, ...] = ()
             if case.sheet and speaks_on(rule, case.hook.name) and is_on(rule, case.site):
                 found = evaluator.judge_all((agendas[case.site],), case.sheet, frozenset())
