@@ -25,6 +25,8 @@ from cds.audit.memory import limit_to
 Job = Callable[[Any], Any]
 Halve = Callable[[Any], "Sequence[Any]"]
 _TRIES = 2
+# A record is let go soon after it was read: to look for what refers to itself seldom is enough.
+_GARBAGE = 20_000
 _PR_SET_PDEATHSIG = 1
 _METHOD = "fork" if sys.platform == "linux" else "spawn"
 
@@ -231,6 +233,7 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
+    gc.set_threshold(_GARBAGE, 10, 10)
     if share:
         limit_to(share)
     # Ends of pipes that a fork inherits: held open here, they would hide that the parent is gone.

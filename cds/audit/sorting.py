@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import msgspec
 
+from cds.audit.coded import UNLIKE, is_clear, reader_of_lines
 from cds.audit.shelf import Writer
 from cds.audit.source import Source, reason_of
 from cds.audit.spill import BUDGET, Spill, index_path
@@ -131,36 +131,6 @@ def _read_part(part: Part, found: Sorted) -> Iterator[list[Line]]:
         yield lines
 
 
-class _Reference(msgspec.Struct, gc=False):
-    reference: str
-
-
-@cache
-def _reader_of(kind: str) -> Callable[[bytes], Any]:
-    """Reads of a line what sorting asks of a type that rules ask for by value set alone.
-
-    That is ``kind``, ``id``, the text of its ``code``, its ``owner``, and ``parts`` with a ``code``
-    of their own. A line without one of the first four is refused (msgspec.ValidationError).
-    """
-    inside, code = PARTS.get(kind, ("", "code"))
-    absent = msgspec.Raw(b"null")
-    part = msgspec.defstruct("Part", [("code", msgspec.Raw, msgspec.field(default=absent, name=code))])
-    fields: list[Any] = [
-        ("kind", str, msgspec.field(name="resourceType")),
-        ("id", str),
-        ("code", msgspec.Raw),
-        ("owner", _Reference, msgspec.field(name=subject_element(kind))),
-    ]
-    if inside:
-        fields.append(("parts", list[part], msgspec.field(default_factory=list, name=inside)))  # type: ignore[valid-type]
-    else:
-        fields.append(("parts", ClassVar[tuple[()]], ()))
-    return msgspec.json.Decoder(msgspec.defstruct(kind, fields, gc=False)).decode
-
-
-_ODD = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, MemoryError)
-
-
 class _Sorter:
     """Puts the lines of one part where they belong."""
 
@@ -183,17 +153,17 @@ class _Sorter:
     def sort_all(self, lines: list[Line]) -> None:
         """Lines one after the other: those written the common way quickly, any other by itself."""
         kind = line_type(lines[0]) if isinstance(lines[0], bytes) else ""
-        whole = b"".join(lines) if kind in self._codes and TooLong() not in lines else b""  # type: ignore[arg-type]
-        if whole and b"\\u00" not in whole and _is_utf8(whole):
-            self._sort_coded(kind, cast(list[bytes], lines))
-            self._spill.grow(len(whole))
-        else:
-            self._sort_mixed(lines)
+        if kind in self._codes and TooLong() not in lines:
+            texts = cast(list[bytes], lines)
+            if is_clear(b"".join(texts)):
+                self._sort_coded(kind, texts)
+                return
+        self._sort_mixed(lines)
 
     def _sort_coded(self, kind: str, lines: list[bytes]) -> None:
         """Lines of a type that is asked for by value set alone; one of another type by itself."""
         held, left, codes = self._spill.held, self._spill.left[kind], self._codes[kind]
-        read, plain, first, good = _reader_of(kind), self._plain, self.found.lines, 0
+        read, plain, first, good = reader_of_lines(kind), self._plain, self.found.lines, 0
         for number, line in enumerate(lines, first):
             try:
                 found = read(line)
@@ -205,17 +175,18 @@ class _Sorter:
                     if asked is None:
                         asked = self._told(kind, code)
                     if not asked and found.parts:
-                        asked = any([self._told(kind, bytes(part.code)) for part in found.parts])
-                    if asked or not (name.isascii() and name.isprintable()):
-                        held[owner].append(line)
-                    else:
+                        asked = any(self._told(kind, bytes(part.code)) for part in found.parts)
+                    if not asked and name and name.isascii() and name.isprintable():
                         left[owner] += (name.encode(), line)
+                    else:
+                        held[owner].append(line)
                 good += 1
-            except _ODD:
+            except UNLIKE:
                 self.found.lines = number
                 self._sort_mixed([line])
         self.found.lines = first + len(lines)
         self.found.good += good
+        self._spill.grow(sum(map(len, lines)))
 
     def _told(self, kind: str, code: bytes) -> bool:
         """Whether a code is in a value set; ValueError for one that is no object."""
@@ -377,14 +348,6 @@ class _Sorter:
         self._spill.close()
         if self._shelf is not None:
             self._shelf.close()
-
-
-def _is_utf8(text: bytes) -> bool:
-    """Whether a text is UTF-8: who looks for single elements does not see that of the others."""
-    try:
-        return text.isascii() or bool(text.decode())
-    except UnicodeDecodeError:
-        return False
 
 
 def _named(line: bytes) -> str:

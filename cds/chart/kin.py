@@ -49,10 +49,11 @@ class Left(NamedTuple):
     @property
     def url(self) -> str:
         """Its fullUrl; "" where it has none."""
-        return _url(self.holder)
+        return url_of(self.holder)
 
 
-def _url(holder: Holder) -> str:
+def url_of(holder: Holder) -> str:
+    """An entry's fullUrl; "" where it has none."""
     return holder if isinstance(holder, str) else as_text(holder.get("fullUrl"))
 
 
@@ -66,7 +67,7 @@ def plain_entry(resource: Mapping[str, object], url: str) -> Entry:
 def has_version(
     kind: str, items: Iterable[tuple[Mapping[str, object], Holder]], names: Collection[str]
 ) -> bool:
-    """Whether one of some entries left out, of a type without links, answers to one of the names."""
+    """Whether one of these entries of a type without links answers to one of the names."""
     own = f"{kind}/"
     ids = {name.removeprefix(own) for name in names if name.startswith(own)}
     for resource, holder in items:
@@ -76,14 +77,12 @@ def has_version(
             ):
                 return True
         except (KeyError, TypeError):
-            if _url(holder) in names or f"{own}{resource.get('id')}" in names:
+            if url_of(holder) in names or f"{own}{resource.get('id')}" in names:
                 return True
     return False
 
 
-def divided(
-    keys: Mapping[str, set[str]], left: list[Left]
-) -> tuple[list[Entry], list[Left]]:
+def divided(keys: Mapping[str, set[str]], left: list[Left]) -> tuple[list[Entry], list[Left]]:
     """Those left out that are kin of something kept, as entries to keep; and those that stay out.
 
     ``keys`` are of what is kept (`grouped_keys`). Kin of kin is kin.

@@ -89,7 +89,7 @@ class Reader:
             intake.problems.append(unusable(error, name))
             return self._charts(intake, name)
         try:
-            sieve = sift(parse_lazily(text), self.interest, self.asked, exact=False) if len(text) > 65536 else None
+            sieve = sift(parse_lazily(text), self.interest, self.asked, exact=False)
             if sieve is not None:
                 take_sifted(sieve, name, intake)
             else:

@@ -59,7 +59,8 @@ _LISTS: Mapping[str, tuple[str, ...]] = dict.fromkeys(
 
 def type_of(resource: Json) -> str:
     """The resource's type by its name in R4; "" when it has none."""
-    kind = as_text(resource.get("resourceType"))
+    kind = resource.get("resourceType")
+    kind = kind.strip() if isinstance(kind, str) else ""
     return RENAMED.get(kind, kind)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from cds.chart.fields import as_text, objects, reference_of
+from cds.chart.fields import objects, reference_of
 from cds.chart.finding import CLASSIFIED_AS
 from cds.chart.interest import (
     NOT_READ,
@@ -24,7 +24,7 @@ from cds.chart.interest import (
     telling,
     telling_of_drug,
 )
-from cds.chart.kin import Holder, Left, divided, grouped_keys, has_version, plain_entry
+from cds.chart.kin import Holder, Left, divided, grouped_keys, has_version, plain_entry, url_of
 from cds.chart.lazy import ARRAYS, LAZY, OBJECTS, plain, text_of
 from cds.chart.medication import MEDICATION_TYPES
 from cds.chart.operation import OPERATION_TYPES
@@ -127,28 +127,26 @@ class Sieve:
     def __post_init__(self) -> None:
         self.old = before(self.interest.since)
 
-    def add(self, kind: str, resource: Mapping[str, object], full_url: str) -> bool:
+    def add(self, kind: str, resource: Mapping[str, object], holder: Holder) -> bool:
         """Takes a resource of a type that is read; False when it has to be read in full."""
         if kind in self.interest.classified:
-            self.add_classified(kind, resource, full_url)
+            self.add_classified(kind, resource, holder)
             return True
         if kind == "Patient":
             self.people += 1
         elif kind in DRAFT_TYPES and not self.exact and resource.get("status") == "draft":
             return False
-        left = self.left_out(kind, resource, full_url)
+        left = self.left_out(kind, resource, holder)
         if left is not None:
             self._left.append(left)
         else:
-            self._kept.append((resource, full_url))
+            self._kept.append((resource, url_of(holder)))
         return True
 
-    def add_classified(
-        self, kind: str, resource: Mapping[str, object], holder: Holder
-    ) -> None:
+    def add_classified(self, kind: str, resource: Mapping[str, object], holder: Holder) -> None:
         """Takes a resource of a type that is asked for by value set alone; see `Left.holder`."""
         if self._is_asked(kind, resource):
-            self._kept.append((resource, Left(kind, resource, holder, UNCLASSIFIED).url))
+            self._kept.append((resource, url_of(holder)))
         else:
             self._coded.setdefault(kind, []).append((resource, holder))
 
@@ -164,7 +162,7 @@ class Sieve:
             pass
         self.add_classified(kind, resource, holder)
 
-    def left_out(self, kind: str, resource: Mapping[str, object], url: str) -> Left | None:
+    def left_out(self, kind: str, resource: Mapping[str, object], holder: Holder) -> Left | None:
         """The entry as one that nobody asks for, unless kin of it is kept; None if it is asked.
 
         Of a type that is asked for by value set alone see `add_classified`.
@@ -174,7 +172,11 @@ class Sieve:
             told = telling(resource)
             if is_wholly_before(resource, told, interest.since):
                 return Left(
-                    kind, resource, url, self.old, _REASONS if "reasonReference" in told else _NONE
+                    kind,
+                    resource,
+                    holder,
+                    self.old,
+                    _REASONS if "reasonReference" in told else _NONE,
                 )
         elif interest.bystanders and kind in MEDICATION_TYPES:
             drug = telling_of_drug(resource)
@@ -184,7 +186,7 @@ class Sieve:
                 and resource.get("status") != "draft"
                 and not self.asked.is_drug_asked(resource["medicationCodeableConcept"])
             ):
-                return Left(kind, resource, url, UNCLASSIFIED, drug)
+                return Left(kind, resource, holder, UNCLASSIFIED, drug)
         return None
 
     def _is_asked(self, kind: str, resource: Mapping[str, object]) -> bool:
@@ -323,7 +325,7 @@ def sift(root: Any, interest: Interest, asked: Asked, *, exact: bool) -> Sieve |
                 if kind in RENAMED:
                     return None
                 others.append(kind)
-            elif not sieve.add(kind, resource, as_text(item.get("fullUrl"))):
+            elif not sieve.add(kind, resource, item):
                 return None
     except (KeyError, TypeError, IndexError, AttributeError):
         # Something else than a resource stands where one belongs.
