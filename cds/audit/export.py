@@ -20,8 +20,8 @@ _LEAST_PART, _LARGEST_PART = 4 * 1024 * 1024, 256 * 1024 * 1024
 
 
 def needed(export: Export, wanted: frozenset[str]) -> list[ExportFile]:
-    """The files that are read: those of types that rules read."""
-    return [file for file in export.files if file.kind in wanted or export.whole]
+    """The files that are read: those of types that rules read, or of several."""
+    return [file for file in export.files if file.kind in wanted or file.mixed or export.whole]
 
 
 def read_size(files: Iterable[ExportFile]) -> int:

@@ -7,6 +7,8 @@ Of the NDJSON files (`.ndjson`, `.ndjson.gz`) of one folder:
 - one whose name says nothing, but all of whose lines are of one type, is part of it too, if no file
   beside it holds a whole record (lines of several types), and if there is more that makes a folder
   an export: a file named for its type, files of two types, or a manifest;
+- one whose name names a type, but among whose first lines are some of other types, is part of it
+  too if other files make the folder an export, unless a Patient is among them;
 - an empty one is part of it whatever its name says;
 - any other is a whole record, as a Bundle is.
 
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Collection
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -41,10 +44,14 @@ _REQUEST = re.compile(rb'\s*\{[^\n]*"hook"\s*:')
 
 
 class ExportFile(Source, frozen=True):
-    """One NDJSON file of an export, with the type that it holds ("" for several)."""
+    """One NDJSON file of an export, with the type that it holds ("" for several).
+
+    A ``mixed`` one is named for that type, and holds others beside it.
+    """
 
     kind: str = ""
     packed: bool = False
+    mixed: bool = False
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -69,7 +76,8 @@ class Sort(msgspec.Struct, frozen=True):
     """What an NDJSON file holds: ``kind`` "" for several types; ``named``: its name says so.
 
     ``each``: its lines are records of their own; ``lines``: there are lines of resources at all;
-    ``empty``: it can be read, and no line stands in it.
+    ``empty``: it can be read, and no line stands in it; ``mixed``: of several types the one that
+    its name names, where they may be lines of an export.
     """
 
     kind: str
@@ -78,6 +86,7 @@ class Sort(msgspec.Struct, frozen=True):
     each: bool = False
     lines: bool = False
     empty: bool = False
+    mixed: str = ""
 
     @staticmethod
     def of(source: Source) -> Sort:
@@ -91,7 +100,7 @@ class Sort(msgspec.Struct, frozen=True):
             parent, words = str(here.parent), {kind.casefold()}
             top, inside = (top, parent) if source.inner else (parent, "")
         named = kind.casefold() in words
-        return Sort(kind, named, (top, inside), look.each, look.lines, look.empty)
+        return Sort(kind, named, (top, inside), look.each, look.lines, look.empty, look.mixed)
 
 
 class _Look(msgspec.Struct, frozen=True):
@@ -101,6 +110,7 @@ class _Look(msgspec.Struct, frozen=True):
     each: bool = False
     lines: bool = False
     empty: bool = False
+    mixed: str = ""
 
 
 def lines_of(source: Source) -> Sort | None:
@@ -136,7 +146,8 @@ def _look(source: Source, words: set[str]) -> _Look:
     lines before the first resource so many may be bad; whatever they are is told later.
     """
     expected = next((kind for word, kind in _KNOWN.items() if word in words), "")
-    found, several, count, bad, whole = "", False, 0, 0, False
+    kinds: dict[str, None] = {}
+    count, bad, whole = 0, 0, False
     try:
         if not stat.S_ISREG(source.place.stat().st_mode):
             return _Look()
@@ -154,16 +165,23 @@ def _look(source: Source, words: set[str]) -> _Look:
                         return _Look()
                     continue
                 count += 1
-                several = several or bool(found and kind != found)
-                found = kind
-            if several:
-                return _Look(lines=True)
-            if count >= _LINES_OF_A_NAMED_FILE and found.casefold() in words:
+                kinds[kind] = None
+            if len(kinds) > 1:
+                return _Look(lines=True, mixed=_named(kinds, words))
+            if count >= _LINES_OF_A_NAMED_FILE and _named(kinds, words):
                 break
         whole = True
     except (OSError, DamageError):
         pass
-    return _Look(found or expected, lines=count > 0, empty=whole and not count and not bad)
+    found = next(iter(kinds), expected)
+    return _Look(found, lines=count > 0, empty=whole and not count and not bad)
+
+
+def _named(kinds: Collection[str], words: set[str]) -> str:
+    """The one of some types that a file's name names; "" where none is, or it may be a record."""
+    if len(kinds) > 1 and "Patient" in kinds:
+        return ""
+    return next((kind for kind in kinds if kind.casefold() in words), "")
 
 
 def exports_of(sources: list[Source], sorts: dict[Source, Sort]) -> dict[Source, Export]:
@@ -185,6 +203,8 @@ def exports_of(sources: list[Source], sorts: dict[Source, Sort]) -> dict[Source,
         if manifest is not None:
             _listed(inside, sorts, manifest)
         files = _members(inside, sorts, manifest)
+        if files or manifest is not None:
+            files = sorted({*files, *(item for item in inside if sorts[item].mixed)}, key=_name)
         if not files and manifest is None:
             continue
         export = Export(_spelled(files, known, folder), _files(files, sorts), manifest)
@@ -215,11 +235,20 @@ def _members(
     """Those NDJSON files of a folder that are its export."""
     typed = [source for source in inside if sorts[source].kind]
     named = [source for source in typed if sorts[source].named]
-    whole = any(sorts[source].lines and not sorts[source].kind for source in inside)
+    whole = any(_is_record(sorts[source]) for source in inside)
     several = len({sorts[source].kind for source in typed}) > 1
     chosen = typed if not whole and (named or several or manifest is not None) else named
     empty = [item for item in inside if sorts[item].empty and not sorts[item].kind]
-    return sorted([*chosen, *(empty if chosen else [])], key=lambda source: source.name)
+    return sorted([*chosen, *(empty if chosen else [])], key=_name)
+
+
+def _name(source: Source) -> str:
+    return source.name
+
+
+def _is_record(sort: Sort) -> bool:
+    """Whether a file of lines holds lines of several types that are no lines of an export."""
+    return sort.lines and not sort.kind and not sort.mixed
 
 
 def _manifest(
@@ -255,8 +284,9 @@ def _files(files: list[Source], sorts: dict[Source, Sort]) -> tuple[ExportFile, 
     return tuple(
         ExportFile(
             *replace(source, size=max(0, source.size)).fields(),
-            kind=sorts[source].kind,
+            kind=sorts[source].kind or sorts[source].mixed,
             packed=source.is_packed(),
+            mixed=bool(sorts[source].mixed),
         )
         for source in files
     )

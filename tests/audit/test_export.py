@@ -393,3 +393,47 @@ def test_a_bad_first_line_of_a_file_without_a_telling_name_costs_itself(tmp_path
     assert summary["inputs"]["exports"] == 1
     assert read(out, "findings")
     assert [item["line"] for item in read(out, "problems")] == [1]
+
+
+@pytest.mark.parametrize("place", ["Condition", "Claim"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_line_of_another_type_leaves_a_file_in_its_export(
+    tmp_path: Path, place: str, first: bool
+) -> None:
+    """Whatever the file is named for, and whether rules read that type or not."""
+    people = population(10)
+    for number, resources in enumerate(people.values()):
+        resources.append(resource("Claim", f"k{number}", f"p{number:02}"))
+    write_export(tmp_path / "in", people)
+    out, summary = judged(tmp_path / "in")
+    write_export(tmp_path / "again", people)
+    orders = (tmp_path / "again" / "MedicationRequest.ndjson").read_text().splitlines(keepends=True)
+    other = tmp_path / "again" / f"{place}.ndjson"
+    lines = [orders[0], other.read_text()] if first else [other.read_text(), orders[0]]
+    other.write_text("".join(lines))
+    (tmp_path / "again" / "MedicationRequest.ndjson").write_text("".join(orders[1:]))
+    again, counted = judged(tmp_path / "again")
+    assert about(read(again, "findings"), "input") == about(read(out, "findings"), "input") != []
+    assert counted["patients"] == summary["patients"] == {"judged": 10, "deceased_not_judged": 0}
+    assert counted["coverage"] == summary["coverage"]
+    assert (counted["inputs"]["exports"], counted["inputs"]["records"]) == (1, 0)
+
+
+def test_a_whole_record_named_for_a_type_stays_a_record_beside_an_export(tmp_path: Path) -> None:
+    folder = write(tmp_path / "in", Patient=[person()], MedicationRequest=[order("n", LDN)])
+    record = ndjson([order("m", LDN, "p2"), person("p2")])
+    (folder / "MedicationRequest-of-p2.ndjson").write_text(record)
+    _, summary = judged(folder)
+    assert (summary["inputs"]["exports"], summary["inputs"]["records"]) == (1, 1)
+    assert summary["coverage"]["Condition"] == {"absent": 1, "empty": 1}
+
+
+def test_lines_of_several_types_alone_are_a_record_whatever_they_are_named_for(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    lines = ndjson([order("n", LDN), resource("Condition", "c")])
+    (folder / "Condition.ndjson").write_text(lines)
+    _, summary = judged(folder)
+    assert (summary["inputs"]["exports"], summary["inputs"]["records"]) == (0, 1)
