@@ -14,16 +14,18 @@ import msgspec
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS medication
-(id TEXT PRIMARY KEY, version INTEGER, updated TEXT, line BLOB) WITHOUT ROWID
+(id TEXT, version INTEGER, updated TEXT, line BLOB, PRIMARY KEY (id, line)) WITHOUT ROWID
 """
-# Of several versions the highest numbered stands, else the latest; then content decides, so that
-# the order of the files does not.
-_PUT = """
-INSERT INTO medication VALUES (?, ?, ?, ?) ON CONFLICT(id) DO UPDATE
-SET version = excluded.version, updated = excluded.updated, line = excluded.line
-WHERE (excluded.version, excluded.updated, excluded.line) > (version, updated, line)
+_PUT = "INSERT OR IGNORE INTO medication VALUES (?, ?, ?, ?)"
+# Of several versions the highest numbered stands, else the latest.
+_RANKED = "SELECT version, updated, line FROM medication WHERE id = ? ORDER BY 1 DESC, 2 DESC, 3"
+_STANDING = """
+SELECT id, line FROM medication AS one WHERE (version, updated) =
+(SELECT version, updated FROM medication WHERE id = one.id ORDER BY 1 DESC, 2 DESC LIMIT 1)
+ORDER BY id, line
 """
-_GET = "SELECT version, updated, line FROM medication WHERE id = ?"
+MOST_COPIES = 10
+"""So many copies of one Medication that contradict each other are looked at; who reads it tells."""
 
 
 @contextmanager
@@ -73,26 +75,32 @@ class Writer:
 
 
 def read_shelf(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Every Medication on the shelf at ``path``: its id and its line, by id."""
+    """Every Medication on the shelf at ``path`` that stands: its id and its line, by id."""
     base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        for name, line in base.execute("SELECT id, line FROM medication ORDER BY id"):
+        for name, line in base.execute(_STANDING):
             yield name, bytes(line)
     finally:
         base.close()
 
 
 class Shelf:
-    """Gives Medications back by id, from the shelves at ``paths``: the version that stands."""
+    """Gives Medications back by id, from the shelves at ``paths``: the version that stands.
+
+    That is none, one, or several that nothing tells apart but what they say; in whatever order the
+    files were, they come in the same.
+    """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._bases = [
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True) for path in paths
         ]
 
-    def __call__(self, name: str) -> bytes | None:
-        rows = [row for base in self._bases if (row := base.execute(_GET, (name,)).fetchone())]
-        return bytes(max(rows)[2]) if rows else None
+    def __call__(self, name: str) -> list[bytes]:
+        ranked = f"{_RANKED} LIMIT {MOST_COPIES}"
+        rows = [row for base in self._bases for row in base.execute(ranked, (name,))]
+        best = max((row[:2] for row in rows), default=None)
+        return sorted({bytes(row[2]) for row in rows if row[:2] == best})[:MOST_COPIES]
 
     def close(self) -> None:
         for base in self._bases:

@@ -37,8 +37,8 @@ Kept = TypeVar("Kept", MedicationRecord, OperationRecord)
 Read = Callable[[bytes, str], Charts]
 """Reads the bytes of a record under a name, as every other input is read."""
 
-Shelf = Callable[[str], bytes | None]
-"""Gives the line of a shared Medication by its id, None where the export has none."""
+Shelf = Callable[[str], Sequence[bytes]]
+"""Gives the line of a shared Medication by its id: several where copies contradict each other."""
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -326,21 +326,19 @@ def _decoded(line: bytes) -> Json | None:
 
 def _medications(lines: Iterable[bytes], shelf: Shelf) -> list[bytes]:
     """The shared Medications that the lines name, and those that these name, each once."""
-    found: dict[bytes, bytes] = {}
+    found: list[bytes] = []
     looked: set[bytes] = set()
     fresh = list(lines)
     for _ in range(_DEPTH_OF_MEDICATIONS):
         named = {name for line in fresh for name in medications_named(line)}
         fresh = []
         for name in sorted(named - looked):
-            line = shelf(name.decode("utf-8", "replace"))
-            if line is not None:
-                found[name] = line
-                fresh.append(line)
+            fresh += shelf(name.decode("utf-8", "replace"))
+        found += fresh
         looked |= named
         if not fresh:
             break
-    return list(found.values())
+    return found
 
 
 def medications_named(text: bytes) -> set[bytes]:

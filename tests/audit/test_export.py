@@ -23,7 +23,7 @@ from tests.audit.population import (
     write_bundles,
     write_export,
 )
-from tests.records import ROOT, Json, draft, order, person, resource
+from tests.records import ROOT, Json, bundle, draft, order, person, resource
 
 CORPUS = ROOT.parent / "shared" / "corpus" / "bulk-export"
 Audited = tuple[Path, dict[str, Any]]
@@ -206,6 +206,45 @@ def test_medications_by_reference_are_found_in_whatever_file(tmp_path: Path) -> 
         people = {line["patient"] for line in read(out, "findings")}
         assert people == {"p1", "p2"}
         assert summary["coverage"]["MedicationRequest"] == {"supplied": 2, "unresolved": 1}
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_medications_that_contradict_each_other_are_told_whatever_their_order(
+    tmp_path: Path, apart: bool
+) -> None:
+    copies: list[Json] = [
+        {"resourceType": "Medication", "id": "m1", "code": {"text": text}}
+        for text in (LDN, "oxycodone 5 MG Oral Tablet")
+    ]
+    same = {**copies[0], "id": "m2"}
+    people = [person("p1"), person("p2"), person("p3")]
+    orders = [by_reference("o1", "p1", "m1"), by_reference("o2", "p2", "m1")]
+    orders.append(by_reference("o3", "p3", "m2"))
+    (tmp_path / "bundles").mkdir()
+    for who, what in zip(people, orders, strict=True):
+        named = [item for item in (*copies, same) if f"/{item['id']}" in json.dumps(what)]
+        (tmp_path / "bundles" / f"{who['id']}.json").write_text(
+            json.dumps(bundle(who, what, *named))
+        )
+    expected = judged(tmp_path / "bundles")[0]
+    for number, medications in enumerate((copies, copies[::-1])):
+        files: dict[str, list[Json]] = {kind: [] for kind in TYPES}
+        files |= {"Patient": people, "MedicationRequest": orders}
+        files |= {} if apart else {"Medication": [*medications, same, same]}
+        folder = write(tmp_path / f"in{number}", **files)
+        if apart:
+            for place, item in enumerate((*medications, same, same)):
+                (folder / f"{place}.Medication.ndjson").write_text(ndjson([item]))
+        out, _ = judged(folder)
+        told = [item for item in read(out, "problems") if item["kind"] == "duplicate"]
+        assert {(item["patient"], item["resource"]) for item in told} == {
+            ("p1", "Medication/m1"),
+            ("p2", "Medication/m1"),
+        }
+        findings = {item["rule"] for item in read(out, "findings") if item["patient"] == "p1"}
+        assert findings == {
+            item["rule"] for item in read(expected, "findings") if item["patient"] == "p1"
+        }
 
 
 def test_nothing_in_an_export_is_being_written_now(tmp_path: Path) -> None:
