@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -50,8 +49,7 @@ class Finding(msgspec.Struct, frozen=True):
         return "|".join((self.rule.id, *sorted(set(names)))) if self.rule.remember else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, eq=False):
     """One rule on one chart: its strongest truth, findings, and what it could not decide.
 
     ``undecided`` says whether the answer is unknown for the rule or for one of the things it is
@@ -63,7 +61,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     missing: tuple[str, ...]
     undecided: bool
-    explain: Callable[[], tuple[Step, ...]] = field(repr=False, compare=False)
+    explain: Callable[[], tuple[Step, ...]]
 
     @property
     def traces(self) -> tuple[Step, ...]:

@@ -43,10 +43,18 @@ class Look(msgspec.Struct, frozen=True):
     answered: bool
 
     def is_closed(self, sheet: Sheet) -> bool:
-        """Whether the clause was asked on the sheet before, and the answer is no."""
-        return sheet.bound.get(self.number) == () and (
-            self.answered or sheet.told_unseen(self.clause.kind) is Truth.NO
-        )
+        """Whether it is known at once that the clause is about nothing: the answer is no."""
+        clause = self.clause
+        found = sheet.bound.get(self.number)
+        if found is None:
+            if not self.listed:
+                return False
+            for concept in clause.concepts:
+                if sheet.of_concept(clause.kind, concept):
+                    return False
+        elif found:
+            return False
+        return self.answered or sheet.unseen(clause.kind)[0] is Truth.NO
 
 
 class _Meanings(dict[tuple[str, str], Meaning | None]):
