@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -68,6 +69,7 @@ class Counter:
         self.desk, self.services, self.limits, self.log = desk, services, limits, log
         self._open = self._held = 0
         self._workers = ThreadPoolExecutor(limits.workers, thread_name_prefix="judge")
+        self._turn = asyncio.Lock()
 
     async def close(self) -> None:
         self._workers.shutdown(wait=False, cancel_futures=True)
@@ -151,12 +153,15 @@ class Counter:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def _reply(self, service: Service, body: bytes, encoding: str) -> Reply:
-        """The reply within the budget, which runs from here on: the call has arrived whole."""
-        deadline, limits = Deadline(self.budget), self.limits
+        """The reply within the budget, which runs from when the call is taken up, whole."""
+        limits = self.limits
         if len(body) <= limits.inline_bytes and not encoding:
             most = limits.inline_drafts
-            found = self.desk.reply(service, body, encoding, deadline, most)
+            async with self._in_turn():
+                deadline = Deadline(self.budget)
+                found = self.desk.reply(service, body, encoding, deadline, most)
         else:
+            deadline = Deadline(self.budget)
             begin = partial(self.desk.reply, service, body, encoding, deadline)
             found = await self._in_time(begin, service, deadline)
         if isinstance(found, Gaps):
@@ -176,11 +181,23 @@ class Counter:
         small = size + fetched.room.taken <= self.limits.inline_bytes
         try:
             if small and drafts_of(read.request) <= self.limits.inline_drafts:
-                return self.desk.reply_read(service, read, deadline)
+                async with self._in_turn():
+                    return self.desk.reply_read(service, read, deadline)
             judge = partial(self.desk.reply_read, service, read, deadline)
             return await self._in_time(judge, service, deadline)
         finally:
             fetched.room.give_back()
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        """Quick calls are answered here, one after the other as they came.
+
+        Between two of them whatever arrived is read: else those whose bodies come in several
+        pieces would wait for all the others with every piece.
+        """
+        async with self._turn:
+            yield
+            await asyncio.sleep(0)
 
     async def _in_time(
         self, work: Callable[[], Answered], service: Service, deadline: Deadline
