@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -31,7 +31,11 @@ from cds.cards.judge import Setting
 from cds.engine.needs import resource_types
 from cds.values.problem import Place, Problem, Severity
 
-_CHUNK_BYTES, _CHUNK_RECORDS = 1024 * 1024, 16
+# A chunk of records: so many bytes or records at least and at most; between them the inputs make
+# this many chunks, enough for many workers. What each costs by itself is then paid seldom.
+_LEAST_BYTES, _MOST_BYTES = 1024 * 1024, 16 * 1024 * 1024
+_LEAST_RECORDS, _MOST_RECORDS = 16, 256
+_CHUNKS = 128
 
 
 class Course(msgspec.Struct):
@@ -193,8 +197,11 @@ def _lines(source: Record) -> Iterator[Record]:
         yield Record(source.name, problem=found)
 
 
-def _chunks(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
-    """Records together that make about a MiB."""
+def _chunks(records: Sequence[Record]) -> Iterator[tuple[Record, ...]]:
+    """Records together; how many follows from all of them, whoever judges them."""
+    total = sum(record.size for record in records)
+    most_bytes = min(_MOST_BYTES, max(_LEAST_BYTES, total // _CHUNKS))
+    most_records = min(_MOST_RECORDS, max(_LEAST_RECORDS, len(records) // _CHUNKS))
     chunk: list[Record] = []
     size = 0
     every = (line for item in records for line in (_lines(item) if item.each else (item,)))
@@ -202,7 +209,7 @@ def _chunks(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
         chunk.append(record)
         unpacked = len(record.data) if record.data is not None else record.size
         size += unpacked * (8 if record.data is None and record.title.endswith(".gz") else 1)
-        if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_RECORDS:
+        if size >= most_bytes or len(chunk) >= most_records:
             yield tuple(chunk)
             chunk, size = [], 0
     if chunk:

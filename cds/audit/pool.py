@@ -96,18 +96,23 @@ class Pool(msgspec.Struct):
         done: dict[int, list[tuple[tuple[int, ...], Any]]] = {}
         open_tasks: dict[int, int] = {}
         next_out, taken, exhausted = 0, 0, False
-        while True:
+
+        def fill() -> None:
+            nonlocal taken, exhausted
             while len(self._busy()) < self.size and (again or not exhausted):
                 if not again:
                     if taken - next_out >= 4 * self.size:
-                        break
+                        return
                     index, item = next(todo, (-1, None))
                     if index < 0:
                         exhausted = True
-                        break
+                        return
                     taken, open_tasks[index] = index + 1, 1
                     again.append(_Task(index, (), item))
                 self._send(job, again.popleft())
+
+        while True:
+            fill()
             if not self._busy():
                 return
             for task, result in self._received():
@@ -116,6 +121,8 @@ class Pool(msgspec.Struct):
                 else:
                     open_tasks[task.index] -= 1
                     done.setdefault(task.index, []).append((task.path, result))
+            # Whoever takes the results takes their time: the workers go on meanwhile.
+            fill()
             while open_tasks.get(next_out) == 0:
                 del open_tasks[next_out]
                 yield [result for _, result in sorted(done.pop(next_out), key=_path)]
