@@ -209,7 +209,9 @@ def _chunks(records: Sequence[Record]) -> Iterator[tuple[Record, ...]]:
         chunk.append(record)
         unpacked = len(record.data) if record.data is not None else record.size
         size += unpacked * (8 if record.data is None and record.title.endswith(".gz") else 1)
-        if size >= most_bytes or len(chunk) >= most_records:
+        # Lines travel with their chunk, and whoever gets it holds them all.
+        most = most_bytes if record.data is None else _LEAST_BYTES
+        if size >= most or len(chunk) >= most_records:
             yield tuple(chunk)
             chunk, size = [], 0
     if chunk:
