@@ -18,14 +18,16 @@ CREATE TABLE IF NOT EXISTS medication
 """
 _PUT = "INSERT OR IGNORE INTO medication VALUES (?, ?, ?, ?)"
 # Of several versions the highest numbered stands, else the latest.
-_RANKED = "SELECT version, updated, line FROM medication WHERE id = ? ORDER BY 1 DESC, 2 DESC, 3"
+_RANKED = (
+    "SELECT version, updated, line FROM medication WHERE id = ? ORDER BY 1 DESC, 2 DESC, 3 LIMIT ?"
+)
 _STANDING = """
 SELECT id, line FROM medication AS one WHERE (version, updated) =
 (SELECT version, updated FROM medication WHERE id = one.id ORDER BY 1 DESC, 2 DESC LIMIT 1)
 ORDER BY id, line
 """
-MOST_COPIES = 10
-"""So many copies of one Medication that contradict each other are looked at; who reads it tells."""
+# So many copies of one Medication that contradict each other are looked at; who reads them tells.
+_MOST_COPIES = 10
 
 
 @contextmanager
@@ -97,10 +99,10 @@ class Shelf:
         ]
 
     def __call__(self, name: str) -> list[bytes]:
-        ranked = f"{_RANKED} LIMIT {MOST_COPIES}"
-        rows = [row for base in self._bases for row in base.execute(ranked, (name,))]
+        asked = (name, _MOST_COPIES)
+        rows = [row for base in self._bases for row in base.execute(_RANKED, asked)]
         best = max((row[:2] for row in rows), default=None)
-        return sorted({bytes(row[2]) for row in rows if row[:2] == best})[:MOST_COPIES]
+        return sorted({bytes(row[2]) for row in rows if row[:2] == best})[:_MOST_COPIES]
 
     def close(self) -> None:
         for base in self._bases:

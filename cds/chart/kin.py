@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from cds.chart.fields import Json, as_list, as_text, reference_of
-from cds.chart.finding import CLASSIFIED_AS
 from cds.chart.lazy import plain
 from cds.chart.medication import MEDICATION_LINKS, MEDICATION_TYPES
 from cds.chart.operation import LINKS, OPERATION_TYPES, identifiers_of
@@ -67,7 +66,10 @@ def plain_entry(resource: Mapping[str, object], url: str) -> Entry:
 def has_version(
     kind: str, items: Iterable[tuple[Mapping[str, object], Holder]], names: Collection[str]
 ) -> bool:
-    """Whether one of these entries of a type without links answers to one of the names."""
+    """Whether one of these entries of a type without links answers to one of the names.
+
+    Such entries are kin only as versions of one resource: seldom is there any.
+    """
     own = f"{kind}/"
     ids = {name.removeprefix(own) for name in names if name.startswith(own)}
     for resource, holder in items:
@@ -87,11 +89,10 @@ def divided(keys: Mapping[str, set[str]], left: list[Left]) -> tuple[list[Entry]
 
     ``keys`` are of what is kept (`grouped_keys`). Kin of kin is kin.
     """
-    reached = _reached(keys, left)
     called: dict[tuple[str, str], list[int]] = {}
     for place, item in enumerate(left):
         group = _group_of(item.kind)
-        if group in reached:
+        if group in keys:
             for name in _names(item):
                 called.setdefault((group, name), []).append(place)
     wanted = [(group, key) for group, names in keys.items() for key in names]
@@ -107,21 +108,6 @@ def divided(keys: Mapping[str, set[str]], left: list[Left]) -> tuple[list[Entry]
                 found.append(entry)
                 wanted += [(_group_of(item.kind), key) for key in _keys(entry.resource, item.url)]
     return found, [item for place, item in enumerate(left) if place not in chosen]
-
-
-def _reached(keys: Mapping[str, set[str]], left: list[Left]) -> frozenset[str]:
-    """The groups of which something left out can be kin of what is kept.
-
-    Entries that have no links are kin only as versions of one resource: seldom is there any.
-    """
-    found = {group for group in keys if group not in CLASSIFIED_AS}
-    for item in left:
-        names = keys.get(item.kind) if item.kind not in found else None
-        if names is not None and (
-            item.url in names or f"{item.kind}/{item.resource.get('id')}" in names
-        ):
-            found.add(item.kind)
-    return frozenset(found)
 
 
 def grouped_keys(kept: Iterable[Entry]) -> dict[str, set[str]]:

@@ -7,7 +7,7 @@ record reads the same with it and without it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -119,8 +119,10 @@ class Sieve:
     people: int = 0
     _kept: list[tuple[Mapping[str, object], str]] = field(default_factory=list)
     _left: list[Left] = field(default_factory=list)
-    # Of the types that are asked for by value set alone what is in none, with its `Left.holder`.
-    _coded: dict[str, list[tuple[Mapping[str, object], Holder]]] = field(default_factory=dict)
+    # Of the types that are asked for by value set alone what is in none.
+    _coded: defaultdict[str, list[tuple[Mapping[str, object], Holder]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _ignored: Counter[str] = field(default_factory=Counter)
     old: str = field(init=False)
 
@@ -144,11 +146,11 @@ class Sieve:
         return True
 
     def add_classified(self, kind: str, resource: Mapping[str, object], holder: Holder) -> None:
-        """Takes a resource of a type that is asked for by value set alone; see `Left.holder`."""
+        """Takes a resource of a type that is asked for by value set alone."""
         if self._is_asked(kind, resource):
             self._kept.append((resource, url_of(holder)))
         else:
-            self._coded.setdefault(kind, []).append((resource, holder))
+            self._coded[kind].append((resource, holder))
 
     def add_lazily(self, kind: str, resource: Any, holder: Any) -> None:
         """The same of an object of simdjson: of most of them the code alone is looked at."""

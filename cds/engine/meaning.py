@@ -42,20 +42,6 @@ class Look(msgspec.Struct, frozen=True):
     listed: bool
     answered: bool
 
-    def is_closed(self, sheet: Sheet) -> bool:
-        """Whether it is known at once that the clause is about nothing: the answer is no."""
-        clause = self.clause
-        found = sheet.bound.get(self.number)
-        if found is None:
-            if not self.listed:
-                return False
-            for concept in clause.concepts:
-                if sheet.of_concept(clause.kind, concept):
-                    return False
-        elif found:
-            return False
-        return self.answered or sheet.unseen(clause.kind)[0] is Truth.NO
-
 
 class _Meanings(dict[tuple[str, str], Meaning | None]):
     """How the words of each kind are understood, looked up when first asked for."""
@@ -236,6 +222,15 @@ class Meanings(Lexicon):
     def look(self, clause: FactClause) -> Look:
         """What holds of a clause on every sheet; the same each time."""
         return self._looks.get(id(clause)) or self._look(clause)
+
+    def is_closed(self, clause: FactClause, sheet: Sheet) -> bool:
+        """Whether it is known at once that the clause is about nothing: the answer is no."""
+        look = self.look(clause)
+        bound = sheet.bound.get(look.number)
+        if bound is None and not look.listed:
+            return False
+        there = self._candidates(look, sheet) if bound is None else bound
+        return not there and not self.unanswered(clause, sheet)
 
     def _look(self, clause: FactClause) -> Look:
         key = (clause.kind, clause.concepts, clause.excluded, clause.terms, clause.also)

@@ -112,7 +112,7 @@ class Evaluator:
 
     def _judge(self, agenda: Agenda, sheet: Sheet, shown: Container[str]) -> Verdict:
         opening = agenda.opening
-        if opening is not None and self.meanings.look(opening).is_closed(sheet):
+        if opening is not None and self.meanings.is_closed(opening, sheet):
             # Of most patients most rules end here.
             explain = partial(self._explain_closed, agenda, sheet)
             return Verdict(agenda.rule, Truth.NO, (), (), False, explain)
